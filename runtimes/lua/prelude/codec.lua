@@ -1,0 +1,289 @@
+-- Values to msgpack and back, inside the Lua state.
+--
+-- The Python side of the worker hands over and takes back byte strings only, so no Python object
+-- ever enters a Lua state.  This is the Lua half of sandbox/wire/codec.py: the same extension
+-- types and the same caps.  Lua has one container; a table is a list when its keys are exactly
+-- 1..n and a map otherwise.  Map keys that are numbers become text.  Strings are bytes: valid
+-- UTF-8 crosses as text, anything else as bytes.
+
+local core = ...
+
+local byte, sub, char = string.byte, string.sub, string.char
+local pack, unpack = string.pack, string.unpack
+local concat, utf8len, mathtype = table.concat, utf8.len, math.type
+local type, next, error, rawget, rawlen = type, next, error, rawget, rawlen
+local getmetatable, setmetatable, tostring = debug.getmetatable, setmetatable, tostring
+
+local MAX_DEPTH <const> = 64
+local EXT_TIME <const>, EXT_HOST <const>, EXT_GUEST <const> = 1, 2, 3
+local EXT_CHAR <const>, EXT_ERROR <const>, EXT_STANZA <const> = 4, 5, 6
+
+-- An empty table could be either; one that was received as a list, or made by util.array, is
+-- marked by its metatable so that it goes back as a list.
+local list_mt = { __metatable = false, __name = "list" }
+core.list_mt = list_mt
+core.is_list_mt = { [list_mt] = true }
+-- Metatable of stanza objects, set by the library that defines them.
+core.stanza_mt = false
+
+-- Host functions received as data: closure -> handle and handle -> closure.
+local handle_of = setmetatable({}, { __mode = "k" })
+local closure_of = setmetatable({}, { __mode = "v" })
+-- Guest functions given out as data: id -> function and function -> id.
+local given, given_id, given_count = {}, {}, 0
+core.given = given
+function core.is_host_function(f) return handle_of[f] ~= nil end
+
+local function host_closure(handle)
+	local closure = closure_of[handle]
+	if not closure then
+		closure = function(...) return core.call_handle(handle, ...) end
+		closure_of[handle] = closure
+		handle_of[closure] = handle
+	end
+	return closure
+end
+
+---------------------------------------------------------------------------------- decoding
+
+local decode
+
+local function decode_list(s, pos, n)
+	if n == 0 then return setmetatable({}, list_mt), pos end
+	local t = {}
+	for i = 1, n do
+		local b = byte(s, pos)
+		if b < 0x80 then t[i] = b; pos = pos + 1
+		elseif b >= 0xa0 and b < 0xc0 then
+			local last = pos + b - 0xa0
+			t[i] = sub(s, pos + 1, last); pos = last + 1
+		else t[i], pos = decode(s, pos) end
+	end
+	return t, pos
+end
+
+local function decode_map(s, pos, n)
+	local t = {}
+	for _ = 1, n do
+		local b, key, value = byte(s, pos), nil, nil
+		if b >= 0xa0 and b < 0xc0 then
+			local last = pos + b - 0xa0
+			key = sub(s, pos + 1, last); pos = last + 1
+		else key, pos = decode(s, pos) end
+		b = byte(s, pos)
+		if b >= 0xa0 and b < 0xc0 then
+			local last = pos + b - 0xa0
+			value = sub(s, pos + 1, last); pos = last + 1
+		else value, pos = decode(s, pos) end
+		t[key] = value
+	end
+	return t, pos
+end
+
+local function decode_ext(s, pos, size)
+	local code, first, following = byte(s, pos), pos + 1, pos + 1 + size
+	if code == EXT_HOST then return host_closure((unpack(">I8", s, first))), following end
+	if code == EXT_CHAR then return (unpack(">i8", s, first)), following end
+	if code == EXT_TIME then return unpack(">i8", s, first) / 1e6, following end
+	if code == EXT_ERROR then return { error = (decode(s, first)) }, following end
+	if code == EXT_STANZA then
+		local parts = decode(s, first)
+		return core.new_stanza(parts[1], parts[2], parts[3]), following
+	end
+	if code == EXT_GUEST then return given[(unpack(">I8", s, first))], following end
+	error("unknown extension type " .. code)
+end
+
+local function sized(format)
+	return function(s, pos) return unpack(format, s, pos) end
+end
+
+local function sized_ext(format)
+	return function(s, pos)
+		local size, after = unpack(format, s, pos)
+		return decode_ext(s, after, size)
+	end
+end
+
+local function fixed_ext(size)
+	return function(s, pos) return decode_ext(s, pos, size) end
+end
+
+local function counted(format, read)
+	return function(s, pos)
+		local n, after = unpack(format, s, pos)
+		return read(s, after, n)
+	end
+end
+
+local decoders = {
+	[0xc0] = function(_, pos) return nil, pos end,
+	[0xc2] = function(_, pos) return false, pos end,
+	[0xc3] = function(_, pos) return true, pos end,
+	[0xc4] = sized ">s1", [0xc5] = sized ">s2", [0xc6] = sized ">s4",
+	[0xc7] = sized_ext ">I1", [0xc8] = sized_ext ">I2", [0xc9] = sized_ext ">I4",
+	[0xca] = sized ">f", [0xcb] = sized ">d",
+	[0xcc] = sized ">I1", [0xcd] = sized ">I2", [0xce] = sized ">I4", [0xcf] = sized ">i8",
+	[0xd0] = sized ">i1", [0xd1] = sized ">i2", [0xd2] = sized ">i4", [0xd3] = sized ">i8",
+	[0xd4] = fixed_ext(1), [0xd5] = fixed_ext(2), [0xd6] = fixed_ext(4),
+	[0xd7] = fixed_ext(8), [0xd8] = fixed_ext(16),
+	[0xd9] = sized ">s1", [0xda] = sized ">s2", [0xdb] = sized ">s4",
+	[0xdc] = counted(">I2", decode_list), [0xdd] = counted(">I4", decode_list),
+	[0xde] = counted(">I2", decode_map), [0xdf] = counted(">I4", decode_map),
+}
+
+-- The value at `pos` of `s`, and the position after it.  What arrives here was encoded by the
+-- engine, so the caps were kept by the sender; a broken body raises a Lua error.
+function decode(s, pos)
+	local b = byte(s, pos)
+	if b < 0x80 then return b, pos + 1 end
+	if b < 0x90 then return decode_map(s, pos + 1, b - 0x80) end
+	if b < 0xa0 then return decode_list(s, pos + 1, b - 0x90) end
+	if b < 0xc0 then
+		local last = pos + b - 0xa0
+		return sub(s, pos + 1, last), last + 1
+	end
+	if b >= 0xe0 then return b - 0x100, pos + 1 end
+	return decoders[b](s, pos + 1)
+end
+core.decode = decode
+
+---------------------------------------------------------------------------------- encoding
+
+local fixstr, fixint = {}, {}
+for n = 0, 31 do fixstr[n] = char(0xa0 + n) end
+for n = 0, 127 do fixint[n] = char(n) end
+for n = -32, -1 do fixint[n] = char(n + 0x100) end
+
+local function header(n, fix, limit, wide16, wide32)
+	if n < limit then return char(fix + n) end
+	if n < 0x10000 then return pack(">BI2", wide16, n) end
+	return pack(">BI4", wide32, n)
+end
+
+local function encode_text(v)
+	local n = #v
+	if not utf8len(v) then
+		if n < 0x100 then return pack(">Bs1", 0xc4, v) end
+		return pack(">Bs4", 0xc6, v)
+	end
+	if n < 32 then return fixstr[n] .. v end
+	if n < 0x100 then return pack(">Bs1", 0xd9, v) end
+	return pack(">Bs4", 0xdb, v)
+end
+
+local encode
+
+local function encode_key(k)
+	local kind = type(k)
+	if kind == "number" then k = tostring(k)
+	elseif kind ~= "string" then error("a table key of type " .. kind .. " cannot cross", 0) end
+	return encode_text(k)
+end
+
+local function extension(code, data)
+	return pack(">BI4B", 0xc9, #data, code) .. data
+end
+
+local function encode_stanza(v, depth)
+	local children, out = {}, {}
+	for i = 1, rawlen(v) do children[i] = rawget(v, i) end
+	local n = encode({ rawget(v, "name"), rawget(v, "attr") or {} }, out, 0, depth + 1)
+	out[1] = "\x93"
+	if #children == 0 then n = n + 1; out[n] = "\x90" else n = encode(children, out, n, depth + 1) end
+	return extension(EXT_STANZA, concat(out, "", 1, n))
+end
+
+local function encode_function(v)
+	local handle = handle_of[v]
+	if handle then return extension(EXT_HOST, pack(">I8", handle)) end
+	if not core.giving then error("a function cannot cross", 0) end
+	local id = given_id[v]
+	if not id then
+		given_count = given_count + 1
+		id = given_count
+		given[id], given_id[v] = v, id
+	end
+	return extension(EXT_GUEST, pack(">I8", id))
+end
+
+local function encode_table(v, out, n, depth)
+	if depth > MAX_DEPTH then
+		error("a table nests deeper than " .. MAX_DEPTH .. " levels, or contains itself", 0)
+	end
+	local mt = getmetatable(v)
+	if mt and mt == core.stanza_mt then
+		out[n + 1] = encode_stanza(v, depth)
+		return n + 1
+	end
+	-- Raw access only: a metamethod here would run guest code in the middle of a reply.
+	local length, count = rawlen(v), 0
+	for _ in next, v do count = count + 1 end
+	if count == 0 then
+		out[n + 1] = core.is_list_mt[mt] and "\x90" or "\x80"
+		return n + 1
+	end
+	n = n + 1
+	if count == length then
+		out[n] = header(count, 0x90, 16, 0xdc, 0xdd)
+		for i = 1, count do n = encode(rawget(v, i), out, n, depth + 1) end
+		return n
+	end
+	out[n] = header(count, 0x80, 16, 0xde, 0xdf)
+	for key, value in next, v do
+		if type(key) == "string" and #key < 32 and utf8len(key) then
+			out[n + 1], out[n + 2] = fixstr[#key], key
+			n = n + 2
+		else
+			n = n + 1
+			out[n] = encode_key(key)
+		end
+		n = encode(value, out, n, depth + 1)
+	end
+	return n
+end
+
+-- Append the encoding of `v` to the list `out` of `n` strings; returns the new length.  Raises
+-- a plain string that says what cannot cross.
+function encode(v, out, n, depth)
+	local kind = type(v)
+	if kind == "string" then
+		local length = #v
+		if length < 32 and utf8len(v) then
+			out[n + 1], out[n + 2] = fixstr[length], v
+			return n + 2
+		end
+		out[n + 1] = encode_text(v)
+	elseif kind == "number" then
+		if mathtype(v) == "float" then out[n + 1] = pack(">Bd", 0xcb, v)
+		else out[n + 1] = fixint[v] or pack(">Bi8", 0xd3, v) end
+	elseif kind == "table" then return encode_table(v, out, n, depth)
+	elseif kind == "nil" then out[n + 1] = "\xc0"
+	elseif kind == "boolean" then out[n + 1] = v and "\xc3" or "\xc2"
+	elseif kind == "function" then out[n + 1] = encode_function(v)
+	else error("a value of type " .. kind .. " cannot cross", 0) end
+	return n + 1
+end
+core.encode = encode
+
+-- The encoding of a list of `count` values that may be nil, as one string.
+function core.encode_list(count, ...)
+	local out = { header(count, 0x90, 16, 0xdc, 0xdd) }
+	local n, values = 1, { ... }
+	for i = 1, count do n = encode(values[i], out, n, 1) end
+	return concat(out, "", 1, n)
+end
+
+-- Whether `v` is plain data all the way down (what `execute` may give back as a global).
+function core.is_plain(v, depth)
+	local kind = type(v)
+	if kind == "function" or kind == "thread" or kind == "userdata" then return false end
+	if kind ~= "table" then return true end
+	if depth > MAX_DEPTH then return false end
+	for key, value in next, v do
+		local key_kind = type(key)
+		if key_kind ~= "string" and key_kind ~= "number" then return false end
+		if not core.is_plain(value, depth + 1) then return false end
+	end
+	return true
+end

@@ -1,0 +1,92 @@
+-- The dispatcher: bodies of CALL, NEST and NOTE frames in, bodies of RETURN and RAISE frames out.
+
+local core = ...
+
+local pack, concat, byte, type = string.pack, table.concat, string.byte, type
+local xpcall, create, tostring = xpcall, coroutine.create, tostring
+local unpack = table.unpack
+local decode, encode, ops, fault = core.decode, core.encode, core.ops, core.fault
+
+local NOTE <const> = 8
+local bus = core.bus
+
+-- fire(host, event, data, high, low, want): the first result that is not nil.  `want` asks for
+-- {handled, result, data} so that the engine can carry changes on to the next sandbox.
+function ops.fire(host, event, data, high, low, want)
+	local target = bus(host)
+	if not target then error("no host " .. tostring(host), 0) end
+	if high == nil then return target.fire_event(event, data) end
+	local result = target.run(event, data, high, low)
+	if not want then return result end
+	return { result ~= nil, result, core.portable(data) }
+end
+
+function ops.timer(id, now) return core.run_timer(id, now) end
+ops["function.call"] = function(id, arguments)
+	local f = core.given[id]
+	if not f then error("this function is gone", 0) end
+	return f(unpack(arguments))
+end
+
+local notes = {
+	listeners = function(host, event, priorities) core.listeners_changed(host, event, priorities) end,
+	hosts = function(names)
+		for _, name in ipairs(names) do core.hosts[name] = true end
+	end,
+}
+
+local function body_of(kind, id, value)
+	local out = { pack(">BBBI4", 0x93, kind, 0xce, id) }
+	return concat(out, "", 1, encode(value, out, 1, 1))
+end
+
+local function raised(id, problem)
+	if type(problem) ~= "table" or not core.faults[problem] then problem = { message = core.text_of(problem) } end
+	core.giving = false
+	-- Lua says this in these words; the engine discards the worker, as at every limit.
+	local kind = problem.message == "not enough memory" and "MemoryError" or problem.type or "error"
+	return body_of(4, id, {
+		type = kind, message = tostring(problem.message), file = problem.file,
+		line = problem.line, frames = problem.frames, capability = problem.capability,
+	})
+end
+
+local function encoded_return(id, value) return body_of(3, id, value) end
+
+local function answer(body)
+	local frame = decode(body, 1)
+	local id, operation, arguments = frame[2], frame[3], frame[4]
+	if byte(body, 2) == NOTE then
+		notes[id](unpack(operation))
+		return ""
+	end
+	core.output_used, core.denied, core.giving = 0, nil, false
+	local f = ops[operation]
+	if not f then return raised(id, "this runtime has no operation " .. tostring(operation)) end
+	local ok, result = xpcall(f, fault, unpack(arguments, 1, 6))
+	if not ok then return raised(id, result) end
+	local encoded, reply = xpcall(encoded_return, fault, id, result)
+	return encoded and reply or raised(id, reply)
+end
+
+local function serve()
+	local body = coroutine.yield()
+	while true do
+		local reply = answer(body)
+		core.flush()
+		-- Budget overruns inside C functions could not stop there; they stop here.
+		if core.exhausted then core.ask("\1" .. pack(">I8", core.output_used)) end
+		body = coroutine.yield(reply)
+	end
+end
+
+-- A new dispatcher coroutine: nested calls run while another one waits for the engine.
+function core.new_dispatcher()
+	local co = create(serve)
+	core.dispatchers[co] = true
+	-- Started here, up to its first yield: lupa shows a coroutine that never ran as a function.
+	coroutine.resume(co)
+	return co
+end
+
+return core

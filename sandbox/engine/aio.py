@@ -1,0 +1,328 @@
+"""The asyncio driver: many calls in flight, none of them blocking the loop.
+
+Each worker has a `Link`, an asyncio protocol over the wire's connection.  Calls are sent ahead
+and answered by futures.  One watchdog timer per busy worker enforces deadlines, not one per call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections import deque
+from collections.abc import Callable
+from typing import Final, cast
+
+from sandbox.engine.driver import (
+    TOP,
+    Chain,
+    GuestRaised,
+    Note,
+    Serve,
+    new_id,
+    over_budget,
+    refusal,
+    step,
+)
+from sandbox.engine.worker import Worker
+from sandbox.errors import ProtocolError, SandboxCrashed, SandboxError
+from sandbox.values import Value
+from sandbox.wire.codec import EncodeError
+from sandbox.wire.frames import Frame, Kind
+from sandbox.wire.state import State
+
+_GREETING_SECONDS: Final = 30.0
+_MAX_UNREAD: Final = 4 * 2**20
+"""Bytes that may wait to be read by a worker before it is taken for stuck."""
+
+
+class Link(asyncio.Protocol):
+    """The asyncio side of one worker."""
+
+    def __init__(self, driver: AsyncioDriver, worker: Worker) -> None:
+        self.worker = worker
+        self.greeting: asyncio.Future[None] = driver.loop.create_future()
+        self._driver = driver
+        self._transport: asyncio.Transport | None = None
+        self._watchdog: asyncio.TimerHandle | None = None
+        self._answers: dict[int, asyncio.Future[Value]] = {}
+        self._chains: dict[int, Chain] = {}
+        # Answers to host calls that wait until nested calls above them are over.
+        self._host_answers: dict[int, tuple[Kind, Value]] = {}
+        # Nested calls that wait until the worker stands still.
+        self._held: deque[tuple[asyncio.Future[Value], Chain, str, list[Value]]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ------------------------------------------------------------------ transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self._transport = cast(asyncio.Transport, transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self.fail(self.worker.crashed())
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        try:
+            frames = self.worker.connection.receive(data)
+        except ProtocolError as error:
+            text = f"the worker broke the protocol: {error.message}"
+            self.end(SandboxCrashed(text, plugin=self.worker.plugin))
+            return
+        for frame in frames:
+            self._take(frame)
+
+    def _take(self, frame: Frame) -> None:
+        kind, worker = frame[0], self.worker
+        if kind == Kind.RETURN or kind == Kind.RAISE:
+            self._finished(frame)
+        elif kind == Kind.HOST_CALL:
+            self._host_call(frame)
+        elif kind == Kind.NOTE:
+            self._driver.take_note(worker, frame)
+            if worker.death is not None:
+                self.fail(worker.death)
+        elif not self.greeting.done():
+            worker.greeted(frame)
+            self.greeting.set_result(None)
+
+    # ------------------------------------------------------------------ calls
+
+    def call(self, operation: str, arguments: list[Value], chain: Chain) -> asyncio.Future[Value]:
+        """Send one call; the future is its answer."""
+        future: asyncio.Future[Value] = self._driver.loop.create_future()
+        state = self.worker.connection.state
+        if chain.depth and state is not State.IDLE:
+            self._held.append((future, chain, operation, arguments))
+            self._pump()
+        else:
+            self._start(Kind.CALL, future, chain, operation, arguments)
+        return future
+
+    def _start(
+        self,
+        kind: Kind,
+        future: asyncio.Future[Value],
+        chain: Chain,
+        operation: str,
+        arguments: list[Value],
+    ) -> None:
+        worker, now = self.worker, self._driver.loop.time()
+        idle = worker.connection.state is State.IDLE
+        number = new_id()
+        try:
+            data = worker.connection.send(kind, number, operation, arguments)
+        except (EncodeError, ProtocolError) as error:
+            future.set_exception(error)
+            return
+        if idle:
+            worker.meter.begin(now)
+            self._watch(min(worker.limits.cpu, worker.limits.wall))
+        elif kind is Kind.NEST:
+            worker.meter.resume(now)
+        self._answers[number] = future
+        self._chains[number] = chain
+        self.write(data)
+
+    def _finished(self, frame: Frame) -> None:
+        worker, number = self.worker, frame[1]
+        future = self._answers.pop(number)
+        del self._chains[number]
+        now = self._driver.loop.time()
+        state = worker.connection.state
+        if state is State.SUSPENDED:
+            worker.meter.suspend(now)
+        else:
+            worker.meter.end(now)
+            if state is State.RUNNING:
+                worker.meter.begin(now)
+        if not future.done():
+            if frame[0] == Kind.RETURN:
+                future.set_result(frame[2])
+            else:
+                future.set_exception(GuestRaised(frame[2]))
+        if self._held or self._host_answers:
+            self._pump()
+
+    def _host_call(self, frame: Frame) -> None:
+        worker = self.worker
+        meter = worker.meter
+        meter.suspend(self._driver.loop.time())
+        meter.host_calls += 1
+        if meter.host_calls > worker.limits.host_calls:
+            self.end(over_budget(worker, meter.host_calls))
+            return
+        running = worker.connection.running
+        chain = self._chains.get(running, TOP) if running is not None else TOP
+        if frame[2] not in self._driver.waiting:
+            step(self._serve(frame, chain))
+            return
+        task = self._driver.loop.create_task(self._serve(frame, chain))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _serve(self, frame: Frame, chain: Chain) -> None:
+        try:
+            value = await self._driver.serve(self.worker, frame, chain.deeper())
+            self._host_answers[frame[1]] = (Kind.HOST_RETURN, value)
+        except (SandboxError, EncodeError) as error:
+            self._host_answers[frame[1]] = (Kind.HOST_RAISE, refusal(error))
+        if self.worker.alive:
+            self._pump()
+
+    def _pump(self) -> None:
+        """Send what the state now allows: the innermost host call's answer, else a nested call."""
+        connection = self.worker.connection
+        while self.worker.alive:
+            waiting = connection.host_call
+            if waiting is not None and waiting in self._host_answers:
+                self._answer(waiting, *self._host_answers.pop(waiting))
+            elif waiting is not None and self._held:
+                self._start(Kind.NEST, *self._held.popleft())
+            elif self._held and connection.state is State.IDLE:
+                self._start(Kind.CALL, *self._held.popleft())
+            else:
+                return
+
+    def _answer(self, number: int, kind: Kind, value: Value) -> None:
+        try:
+            data = self.worker.connection.send(kind, number, value)
+        except (EncodeError, ProtocolError) as error:
+            data = self.worker.connection.send(Kind.HOST_RAISE, number, refusal(error))
+        self.worker.meter.resume(self._driver.loop.time())
+        self.write(data)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes.  A worker that does not read is ended when too much waits for it."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        transport.write(data)
+        if transport.get_write_buffer_size() > _MAX_UNREAD:
+            self.end(SandboxCrashed("the worker stopped reading", plugin=self.worker.plugin))
+
+    # ------------------------------------------------------------------ deadlines and death
+
+    def _watch(self, seconds: float) -> None:
+        if self._watchdog is None:
+            self._watchdog = self._driver.loop.call_later(seconds, self._check)
+
+    def _check(self) -> None:
+        self._watchdog = None
+        worker = self.worker
+        state = worker.connection.state
+        if state is State.RUNNING:
+            now = self._driver.loop.time()
+            over = worker.meter.exceeded(now, worker.limits)
+            if over is not None:
+                over.plugin = worker.plugin
+                self.end(over)
+                return
+            self._watch(worker.meter.remaining(now, worker.limits))
+        elif state is State.SUSPENDED:
+            self._watch(min(worker.limits.cpu, worker.limits.wall))
+
+    def end(self, reason: SandboxError) -> None:
+        """Kill the worker for `reason` and fail everything that waits for it."""
+        self.fail(self._driver.kill(self.worker, reason))
+
+    def fail(self, reason: SandboxError) -> None:
+        """The worker is dead: fail everything that waits for it."""
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+        if self._transport is not None:
+            self._transport.abort()
+        waiting = [*self._answers.values(), *(held[0] for held in self._held)]
+        if not self.greeting.done():
+            waiting.append(self.greeting)
+        self._answers.clear()
+        self._chains.clear()
+        self._held.clear()
+        self._host_answers.clear()
+        for future in waiting:
+            if not future.done():
+                future.set_exception(reason)
+
+
+class AsyncioDriver:
+    """See `Driver`.  Belongs to the loop it is made in."""
+
+    def __init__(self, serve: Serve, take_note: Note, waiting: frozenset[str]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.waiting = waiting
+        """The host functions that may have to wait; all others are answered at once."""
+        self.serve = serve
+        self.take_note = take_note
+
+    async def greet(self, worker: Worker) -> None:
+        """See `Driver.greet`."""
+        worker.socket.setblocking(False)
+        link = Link(self, worker)
+        worker.driver_state = link
+        await self.loop.create_connection(lambda: link, sock=worker.socket)
+        try:
+            async with asyncio.timeout(_GREETING_SECONDS):
+                await link.greeting
+        except TimeoutError:
+            raise self.kill(
+                worker, SandboxCrashed("the worker did not start in time", plugin=worker.plugin)
+            ) from None
+
+    async def call(
+        self, worker: Worker, operation: str, arguments: list[Value], chain: Chain
+    ) -> Value:
+        """See `Driver.call`."""
+        if worker.death is not None:
+            raise worker.death
+        link: Link = worker.driver_state
+        return await link.call(operation, arguments, chain)
+
+    def note(self, worker: Worker, topic: str, payload: list[Value]) -> None:
+        """See `Driver.note`."""
+        if worker.alive:
+            worker.driver_state.write(worker.connection.send(Kind.NOTE, topic, payload))
+
+    def kill(self, worker: Worker, reason: SandboxError | None = None) -> SandboxError:
+        """See `Driver.kill`."""
+        death = worker.kill(reason, self._when_dead)
+        link: Link | None = worker.driver_state
+        if link is not None:
+            link.fail(death)
+        return death
+
+    async def wait_in(self, line: deque[asyncio.Future[None]]) -> None:
+        """See `Driver.wait_in`."""
+        turn = self.loop.create_future()
+        line.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.wake(line)  # our turn had come: it goes to the next
+            raise
+
+    def wake(self, line: deque[asyncio.Future[None]]) -> None:
+        """See `Driver.wake`."""
+        while line:
+            turn = line.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    async def outside(self, function: Callable[..., Value], arguments: list[Value]) -> Value:
+        """See `Driver.outside`.  The function may be a coroutine function."""
+        result = function(*arguments)
+        return await result if inspect.isawaitable(result) else result
+
+    def _when_dead(self, pidfd: int, reap: Callable[[], object]) -> None:
+        """Reap without waiting: a pidfd is readable once its process has ended."""
+
+        def ended() -> None:
+            self.loop.remove_reader(pidfd)
+            reap()
+
+        self.loop.add_reader(pidfd, ended)
+
+

@@ -1,0 +1,252 @@
+"""The blocking driver: the caller's thread moves the frames and waits for them.
+
+Several threads may use one engine.  One lock guards everything the engine knows; it is let go
+while a thread waits for a worker, for its turn, or for the embedder's own function.  A deadline
+costs nothing while all goes well: the socket's own receive timeout, set once, wakes us after the
+shorter of the limits; only then are the clocks read and the timeout made precise.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from sandbox.engine.driver import Chain, GuestRaised, Note, Serve, new_id, over_budget, refusal
+from sandbox.engine.worker import Worker
+from sandbox.errors import LimitExceeded, ProtocolError, SandboxCrashed, SandboxError
+from sandbox.values import Value
+from sandbox.wire.codec import EncodeError
+from sandbox.wire.frames import Frame, Kind
+from sandbox.wire.state import State
+
+_READ: Final = 65_536
+_GREETING_SECONDS: Final = 30.0
+_monotonic = time.monotonic
+
+
+def _timeval(seconds: float) -> bytes:
+    whole, part = divmod(max(seconds, 0.001), 1.0)
+    return struct.pack("@ll", int(whole), int(part * 1e6))
+
+
+class BlockingDriver:
+    """See `Driver`.  Its methods are called with `lock` held."""
+
+    def __init__(self, serve: Serve, take_note: Note) -> None:
+        self._serve = serve
+        self._take_note = take_note
+        self.lock = threading.Lock()
+        self._changed = threading.Condition(self.lock)
+        self._waiters = 0
+
+    # ------------------------------------------------------------------ waiting
+
+    def _wait_until(self, ready: Callable[[], bool]) -> None:
+        self._waiters += 1
+        try:
+            self._changed.wait_for(ready)
+        finally:
+            self._waiters -= 1
+
+    def _state_changed(self) -> None:
+        if self._waiters:
+            self._changed.notify_all()
+
+    async def wait_in(self, line: deque[Any]) -> None:
+        """See `Driver.wait_in`."""
+        turn = [False]
+        line.append(turn)
+        self._wait_until(lambda: turn[0])
+
+    def wake(self, line: deque[Any]) -> None:
+        """See `Driver.wake`."""
+        if line:
+            line.popleft()[0] = True
+            self._state_changed()
+
+    async def outside(self, function: Callable[..., Value], arguments: list[Value]) -> Value:
+        """See `Driver.outside`."""
+        self.lock.release()
+        try:
+            return function(*arguments)
+        finally:
+            self.lock.acquire()
+
+    # ------------------------------------------------------------------ start
+
+    async def greet(self, worker: Worker) -> None:
+        """See `Driver.greet`."""
+        sock = worker.socket
+        sock.settimeout(_GREETING_SECONDS)
+        frames: list[Frame] = []
+        try:
+            while not frames:
+                data = sock.recv(_READ)
+                if not data:
+                    raise SandboxCrashed("the worker did not start", plugin=worker.plugin)
+                frames = worker.connection.receive(data)
+            worker.greeted(frames[0])
+        except TimeoutError:
+            reason = SandboxCrashed("the worker did not start in time", plugin=worker.plugin)
+            raise self.kill(worker, reason) from None
+        sock.settimeout(None)
+        self._set_timeout(worker, self._idle_timeout(worker))
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(worker.limits.wall))
+
+    @staticmethod
+    def _idle_timeout(worker: Worker) -> float:
+        return min(worker.limits.wall, worker.limits.cpu)
+
+    @staticmethod
+    def _set_timeout(worker: Worker, seconds: float) -> None:
+        worker.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
+
+    # ------------------------------------------------------------------ calls
+
+    async def call(
+        self, worker: Worker, operation: str, arguments: list[Value], chain: Chain
+    ) -> Value:
+        """See `Driver.call`."""
+        connection, meter = worker.connection, worker.meter
+        nested = False
+        if connection.state is not State.IDLE:
+            self._await_turn(worker, chain)
+            nested = connection.state is State.SUSPENDED
+        if worker.death is not None:
+            raise worker.death
+        data = connection.send(Kind.NEST if nested else Kind.CALL, new_id(), operation, arguments)
+        if nested:
+            meter.resume(_monotonic())
+        else:
+            meter.begin(_monotonic())
+        try:
+            self._send(worker, data)
+            return await self._answer(worker, chain)
+        finally:
+            if nested:
+                meter.suspend(_monotonic())
+            else:
+                meter.end(_monotonic())
+            if self._waiters:
+                self._changed.notify_all()
+
+    def _await_turn(self, worker: Worker, chain: Chain) -> None:
+        """Wait until the worker is idle; within a chain, until it stands still.
+
+        Two plugins that ask for each other in two threads thus run inside each other's host
+        calls instead of waiting for each other.
+        """
+        wanted = (State.IDLE, State.SUSPENDED) if chain.depth else (State.IDLE,)
+        self._wait_until(lambda: not worker.alive or worker.connection.state in wanted)
+
+    async def _answer(self, worker: Worker, chain: Chain) -> Value:
+        while True:
+            for frame in self._receive(worker):
+                kind = frame[0]
+                if kind == 3:  # RETURN; the state machine has made sure that it is ours
+                    return frame[2]
+                if kind == 4:
+                    raise GuestRaised(frame[2])
+                if kind == 5:
+                    await self._host_call(worker, frame, chain)
+                else:
+                    self._take_note(worker, frame)
+                    if worker.death is not None:
+                        raise worker.death
+
+    def _receive(self, worker: Worker) -> list[Frame]:
+        precise = False
+        lock, receive = self.lock, worker.socket.recv
+        while True:
+            lock.release()
+            try:
+                data = receive(_READ)
+            except BlockingIOError:
+                data = None
+            except OSError:
+                data = b""
+            finally:
+                lock.acquire()
+            if data is None:
+                self._check(worker)
+                self._set_timeout(worker, worker.meter.remaining(_monotonic(), worker.limits))
+                precise = True
+                continue
+            if not data:
+                self._state_changed()
+                raise worker.crashed()
+            if precise and worker.alive:
+                self._set_timeout(worker, self._idle_timeout(worker))
+            try:
+                frames = worker.connection.receive(data)
+            except ProtocolError as error:
+                text = f"the worker broke the protocol: {error.message}"
+                reason = SandboxCrashed(text, plugin=worker.plugin)
+                raise self.kill(worker, reason) from None
+            if frames:
+                return frames
+            self._check(worker)  # a frame that comes byte by byte is no way around the clock
+
+    def _check(self, worker: Worker) -> None:
+        if worker.death is not None:
+            raise worker.death
+        over = worker.meter.exceeded(_monotonic(), worker.limits)
+        if over is not None:
+            over.plugin = worker.plugin
+            raise self.kill(worker, over)
+
+    def _send(self, worker: Worker, data: bytes) -> None:
+        try:
+            worker.socket.sendall(data)
+        except BlockingIOError:
+            # It has not read for as long as it may run at all.
+            limit = worker.limits.wall
+            reason = LimitExceeded("wall", allowed=limit, used=limit, plugin=worker.plugin)
+            raise self.kill(worker, reason) from None
+        except OSError:
+            raise worker.crashed() from None
+
+    async def _host_call(self, worker: Worker, frame: Frame, chain: Chain) -> None:
+        meter = worker.meter
+        meter.suspend(_monotonic())
+        meter.host_calls += 1
+        if meter.host_calls > worker.limits.host_calls:
+            raise self.kill(worker, over_budget(worker, meter.host_calls))
+        self._state_changed()
+        value, refused = None, None
+        try:
+            value = await self._serve(worker, frame, chain.deeper())
+        except (SandboxError, EncodeError) as error:
+            refused = error
+        connection, number = worker.connection, frame[1]
+        if connection.host_call != number and worker.alive:
+            # Another thread's nested call runs on top of ours.
+            self._wait_until(lambda: not worker.alive or connection.host_call == number)
+        if worker.death is not None:
+            raise worker.death
+        try:
+            if refused is not None:
+                raise refused
+            answer = connection.send(Kind.HOST_RETURN, number, value)
+        except (SandboxError, EncodeError) as error:
+            answer = connection.send(Kind.HOST_RAISE, number, refusal(error))
+        meter.resume(_monotonic())
+        self._send(worker, answer)
+
+    def note(self, worker: Worker, topic: str, payload: list[Value]) -> None:
+        """See `Driver.note`."""
+        try:
+            self._send(worker, worker.connection.send(Kind.NOTE, topic, payload))
+        except SandboxError:
+            return  # the worker died of it; its next call says so
+
+    def kill(self, worker: Worker, reason: SandboxError | None = None) -> SandboxError:
+        """See `Driver.kill`."""
+        death = worker.kill(reason)
+        self._state_changed()
+        return death

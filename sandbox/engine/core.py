@@ -1,0 +1,456 @@
+"""What both engines share: sandboxes, their workers, and the host functions they ask for.
+
+Every method that talks to a worker is a coroutine that only awaits the driver, so the blocking
+engine can step it and asyncio can await it.  `modules.py` and `scripts.py` build on this.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import math
+import socket
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextvars import ContextVar
+from typing import Any, Final
+
+from sandbox.api.functions import BY_NAME
+from sandbox.engine import runtimes
+from sandbox.engine.clock import Clock, SystemClock
+from sandbox.engine.driver import TOP, Chain, Driver, GuestRaised
+from sandbox.engine.events import Routes
+from sandbox.engine.faults import clean, error_from, one_line
+from sandbox.engine.memory import Memory
+from sandbox.engine.options import Options
+from sandbox.engine.plugins import Plugins
+from sandbox.engine.runtimes import RuntimeInfo
+from sandbox.engine.sandbox import Sandbox
+from sandbox.engine.timers import Timers, checked_delay
+from sandbox.engine.worker import Worker
+from sandbox.engine.zygote import Zygote
+from sandbox.errors import (
+    ConfigurationError,
+    ConfinementUnavailable,
+    EngineClosed,
+    LimitExceeded,
+    PluginError,
+    PolicyDenied,
+    SandboxCrashed,
+    SandboxError,
+)
+from sandbox.limits import Limits, Usage
+from sandbox.policy import Policy
+from sandbox.values import Value
+from sandbox.wire.frames import Frame
+
+log: Final = logging.getLogger("sandbox.engine")
+_LEVELS: Final = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warn": logging.WARNING,
+    "error": logging.ERROR,
+}
+ISOLATIONS: Final = ("confined", "process", "inline")
+
+WAITING: Final = frozenset(
+    {
+        "event.fire", "items.elsewhere", "module.depends", "environment.get",
+        "environment.call", "handle.call",
+    }
+)  # fmt: skip
+"""The host functions that may have to wait for another sandbox or for the embedder."""
+
+current_chain: ContextVar[Chain] = ContextVar("sandbox_chain", default=TOP)
+"""The chain that the embedder's own functions run in when a plugin called them."""
+
+
+class Core:
+    """Sandboxes and their workers.  One per engine; not public."""
+
+    def __init__(
+        self,
+        *,
+        plugins: Iterable[str],
+        hosts: Iterable[str],
+        config: Mapping[str, Value],
+        policy: Policy | None,
+        limits: Limits | None,
+        isolation: str,
+        clock: Clock | None,
+    ) -> None:
+        if isolation not in ISOLATIONS:
+            raise ConfigurationError(f"isolation: {isolation!r} is none of {', '.join(ISOLATIONS)}")
+        if isolation == "confined":
+            self._refuse_if_unconfinable()
+        self.hosts = tuple(hosts)
+        if "*" in self.hosts or not all(isinstance(host, str) and host for host in self.hosts):
+            raise ConfigurationError('hosts: names of virtual hosts; "*" is always there')
+        self.plugins = Plugins(list(plugins))
+        self.options = Options(config, self.hosts)
+        self.policy = policy or Policy()
+        self.limits = limits or Limits()
+        self.isolation = isolation
+        self.clock = clock or SystemClock()
+        self.driver: Driver
+        self.routes = Routes()
+        self.timers = Timers()
+        self.memory = Memory()
+        self.sandboxes: list[Sandbox] = []
+        self.closed = False
+        self.timer_added: Callable[[], None] = lambda: None
+        self.died: Callable[[Sandbox, SandboxError], Coroutine[Any, Any, None]] | None = None
+        self._zygotes: dict[str, Zygote] = {}
+        self._owners: dict[Worker, Sandbox] = {}
+        self._items: dict[tuple[Sandbox, str, str, str], int] = {}
+        self.functions: dict[str, Callable[..., Coroutine[Any, Any, Value]]] = {
+            "option.get": self._option_get,
+            "option.own": self._option_own,
+            "event.listeners": self._event_listeners,
+            "event.fire": self._event_fire,
+            "items.elsewhere": self._items_elsewhere,
+            "handle.call": self._handle_call,
+            "timer.add": self._timer_add,
+            "timer.cancel": self._timer_cancel,
+            "memory.get": self._memory_get,
+            "memory.set": self._memory_set,
+        }
+
+    @staticmethod
+    def _refuse_if_unconfinable() -> None:
+        # By name: the jail is the worker's, and the engine imports nothing of the worker.
+        confine = importlib.import_module("sandbox.worker.confine")
+        missing = confine.missing_mechanisms()
+        if missing:
+            raise ConfinementUnavailable(missing)
+
+    # ------------------------------------------------------------------ workers
+
+    def _zygote(self, runtime: RuntimeInfo) -> Zygote:
+        found = self._zygotes.get(runtime.name)
+        if found is None:
+            found = Zygote(runtime.factory, self.isolation == "confined")
+            self._zygotes[runtime.name] = found
+        return found
+
+    async def spawn(self, sandbox: Sandbox) -> Worker:
+        """A new worker for `sandbox`, greeted and ready; it becomes the sandbox's worker."""
+        if self.closed:
+            raise EngineClosed("the engine is closed")
+        settings = (sandbox.limits.memory, sandbox.limits.output, self.hosts)
+        if self.isolation == "inline":
+            ours, theirs = socket.socketpair()
+            inline = importlib.import_module("sandbox.worker.inline")
+            inline.start(theirs, sandbox.runtime.factory, settings)
+            worker = Worker(ours, None, sandbox.limits, sandbox.name)
+        else:
+            worker = await self._fork(sandbox, settings)
+        sandbox.worker = worker
+        self._owners[worker] = sandbox
+        worker.invoke = lambda handle, *args: self._invoke(sandbox, worker, handle, args)
+        try:
+            await self.driver.greet(worker)
+        except SandboxError:
+            self.discard(sandbox)
+            raise
+        return worker
+
+    async def _fork(self, sandbox: Sandbox, settings: tuple[Any, ...]) -> Worker:
+        for attempt in range(2):
+            zygote = self._zygote(sandbox.runtime)
+            try:
+                connection = zygote.fork(settings)
+            except SandboxCrashed:
+                # The zygote itself died, of the machine's memory perhaps: start another, once.
+                del self._zygotes[sandbox.runtime.name]
+                zygote.close()
+                if attempt:
+                    raise
+                continue
+            return Worker(connection, zygote, sandbox.limits, sandbox.name)
+        raise SandboxCrashed("no worker could be started", plugin=sandbox.name)
+
+    def _invoke(
+        self, sandbox: Sandbox, worker: Worker, handle: int, args: tuple[Value, ...]
+    ) -> Value:
+        if sandbox.worker is not worker:
+            raise SandboxCrashed("the sandbox of this function is gone", plugin=sandbox.name)
+        return self.run(self.call(sandbox, "function.call", [handle, list(args)]))
+
+    run: Callable[[Coroutine[Any, Any, Value]], Value]
+    """How the engine runs an operation for the embedder; set by the engine."""
+
+    async def call(
+        self, sandbox: Sandbox, operation: str, arguments: list[Value], chain: Chain | None = None
+    ) -> Value:
+        """Run an operation in a sandbox, making its worker if need be.
+
+        Raises `PluginError`, `PolicyDenied`, `LimitExceeded` or `SandboxCrashed`; after the last
+        two the worker is gone, and `died` has been told.
+        """
+        chain = current_chain.get() if chain is None else chain
+        if sandbox.restart is not None and not chain.lifecycle:
+            await sandbox.restart
+        worker = sandbox.worker or await self.spawn(sandbox)
+        try:
+            return await self.driver.call(worker, operation, arguments, chain)
+        except GuestRaised as raised:
+            error = error_from(raised.error, sandbox.name, sandbox.limits)
+            if isinstance(error, LimitExceeded):
+                self.driver.kill(worker, error)
+        except (LimitExceeded, SandboxCrashed) as limit:
+            error = limit
+        if worker.death is not None and sandbox.worker is worker:
+            await self._lost(sandbox, error)
+        raise error
+
+    async def _lost(self, sandbox: Sandbox, error: SandboxError) -> None:
+        log.warning("sandbox %s: %s", sandbox.name, one_line(error.message))
+        self.discard(sandbox)
+        if self.died is not None:
+            await self.died(sandbox, error)
+
+    def discard(self, sandbox: Sandbox) -> None:
+        """End a sandbox's worker, if any, and forget all it had registered."""
+        worker, sandbox.worker = sandbox.worker, None
+        if worker is not None:
+            self._owners.pop(worker, None)
+            if worker.alive:
+                self.driver.kill(worker, SandboxCrashed("the worker was stopped"))
+        self.timers.forget(sandbox)
+        for key in [key for key in self._items if key[0] is sandbox]:
+            del self._items[key]
+        for host, event in self.routes.forget(sandbox):
+            self._tell_watchers(host, event)
+
+    def close(self) -> None:
+        """End everything."""
+        self.closed = True
+        for sandbox in list(self.sandboxes):
+            self.discard(sandbox)
+        for worker in list(self._owners):
+            self.driver.kill(worker, EngineClosed("the engine is closed"))
+        self._owners.clear()
+        for zygote in self._zygotes.values():
+            zygote.close()
+        self._zygotes.clear()
+
+    # ------------------------------------------------------------------ notes from workers
+
+    def take_note(self, worker: Worker, frame: Frame) -> None:
+        """Take a NOTE.  One that makes no sense ends its worker."""
+        sandbox = self._owners.get(worker)
+        if sandbox is None:
+            return
+        topic, payload = frame[1], frame[2]
+        try:
+            if topic == "log":
+                self._note_log(worker, *payload)
+            elif topic == "hooks":
+                self.routes.listen(sandbox, *payload)
+                self._tell_watchers(payload[0], payload[1], but=sandbox)
+            elif topic == "items":
+                self._note_items(sandbox, *payload)
+            elif topic == "exceeded":
+                self._note_exceeded(worker, *payload)
+            elif topic != "status":
+                raise PluginError(f"sent a note on {one_line(topic)}")
+        except (TypeError, PluginError) as error:
+            text = f"the worker broke the protocol: {one_line(str(error))}"
+            self.driver.kill(worker, SandboxCrashed(text, plugin=sandbox.name))
+
+    def _note_log(self, worker: Worker, plugin: Any, host: Any, level: Any, text: Any) -> None:
+        meter = worker.meter
+        meter.output += len(text)
+        if meter.output > worker.limits.output:
+            allowed = worker.limits.output
+            self.driver.kill(
+                worker,
+                LimitExceeded("output", allowed=allowed, used=meter.output, plugin=worker.plugin),
+            )
+            return
+        name = clean(plugin, 128) or worker.plugin
+        logger = logging.getLogger(f"sandbox.plugin.{name}")
+        source = f"{clean(host, 255)}:{name}" if host and host != "*" else name
+        extra = {"plugin": name, "host": clean(host, 255)}
+        logger.log(_LEVELS.get(level, logging.INFO), "%s: %s", source, one_line(text), extra=extra)
+
+    def _note_items(self, sandbox: Sandbox, module: Any, host: Any, key: Any, count: Any) -> None:
+        if not (isinstance(module, str) and isinstance(host, str) and isinstance(key, str)):
+            raise PluginError("malformed note on items")
+        where = (sandbox, module, host, key)
+        if not count:
+            self._items.pop(where, None)
+        elif where in self._items or len(self._items) < 100_000:
+            self._items[where] = 1
+
+    @staticmethod
+    def _exceeded(worker: Worker, limit: str, used: float) -> LimitExceeded:
+        allowed = getattr(worker.limits, limit)
+        return LimitExceeded(limit, allowed=allowed, used=used, plugin=worker.plugin)
+
+    def _note_exceeded(self, worker: Worker, limit: Any, used: Any) -> None:
+        if limit not in ("output", "memory") or not isinstance(used, int):
+            raise PluginError("malformed note on a limit")
+        self.driver.kill(worker, self._exceeded(worker, limit, used))
+
+    def _tell_watchers(self, host: str, event: str, but: Sandbox | None = None) -> None:
+        for watcher in self.routes.watchers(host, event):
+            if watcher is not but and watcher.worker is not None and watcher.worker.alive:
+                others = self.routes.priorities_elsewhere(watcher, host, event)
+                self.driver.note(watcher.worker, "listeners", [host, event, others])
+
+    # ------------------------------------------------------------------ events and items
+
+    async def fire(self, host: str, event: str, data: Value, chain: Chain | None = None) -> Value:
+        """Fire an event on a host's bus: the first result that is not None."""
+        listener = self.routes.alone(host, event)
+        if listener is None:
+            if host != "*" and host not in self.hosts:
+                raise ConfigurationError(f"host: {host!r} is not a host of this engine")
+            return None
+        if isinstance(listener, Sandbox):
+            return await self.call(listener, "fire", [host, event, data], chain)
+        return await self._visit(self.routes.segments(host, event), host, event, data, chain)
+
+    async def _visit(
+        self, segments: Any, host: str, event: str, data: Value, chain: Chain | None
+    ) -> Value:
+        """Run an event's handlers sandbox by sandbox; changes to the data travel along."""
+        for sandbox, high, low in segments:
+            arguments = [host, event, data, high, low, True]
+            answer = await self.call(sandbox, "fire", arguments, chain)
+            if not isinstance(answer, list) or len(answer) != 3:
+                continue
+            handled, result, data = answer
+            if handled:
+                return result
+        return None
+
+    async def items(
+        self, host: str, key: str, *, but: Sandbox | None = None, chain: Chain | None = None
+    ) -> list[Value]:
+        """The items of a host, sandbox by sandbox in the order they were made."""
+        found: list[Value] = []
+        holders = {at[0] for at in self._items if at[2] == host and at[3] == key}
+        for sandbox in list(self.sandboxes):
+            if sandbox in holders and sandbox is not but:
+                answer = await self.call(sandbox, "items", [host, key], chain)
+                found += answer if isinstance(answer, list) else []
+        return found
+
+    # ------------------------------------------------------------------ host functions
+
+    async def serve(self, worker: Worker, frame: Frame, chain: Chain) -> Value:
+        """Serve one HOST_CALL.  Every refusal is a `SandboxError` that the plugin can catch."""
+        sandbox = self._owners.get(worker)
+        function = BY_NAME.get(frame[2])
+        serve = self.functions.get(frame[2])
+        if sandbox is None or function is None or serve is None:
+            raise PluginError(f"there is no host function {one_line(frame[2])}")
+        capability = function.capability
+        if capability is not None and not any(
+            self.policy.allows(plugin, sandbox.kind, capability) for plugin in sandbox.plugins
+        ):
+            raise PolicyDenied(capability, plugin=sandbox.name)
+        token = current_chain.set(chain)
+        try:
+            return await serve(sandbox, chain, *function.check(frame[3]))
+        finally:
+            current_chain.reset(token)
+
+    async def _option_get(self, sandbox: Sandbox, chain: Chain, host: str, name: str) -> Value:
+        return self.options.get(host, name)
+
+    async def _option_own(self, sandbox: Sandbox, chain: Chain, host: str, name: str) -> Value:
+        return self.options.own(host, name)
+
+    async def _event_listeners(
+        self, sandbox: Sandbox, chain: Chain, host: str, event: str
+    ) -> Value:
+        self.routes.watch(sandbox, host, event)
+        return self.routes.priorities_elsewhere(sandbox, host, event)
+
+    async def _event_fire(
+        self,
+        sandbox: Sandbox,
+        chain: Chain,
+        host: str,
+        event: str,
+        data: Value,
+        high: float,
+        low: float,
+    ) -> Value:
+        segments = self.routes.segments(host, event, without=sandbox, high=high, low=low)
+        return await self._visit(segments, host, event, data, chain)
+
+    async def _items_elsewhere(
+        self, sandbox: Sandbox, chain: Chain, host: str, key: str
+    ) -> list[Value]:
+        return await self.items(host, key, but=sandbox, chain=chain)
+
+    async def _handle_call(
+        self, sandbox: Sandbox, chain: Chain, handle: int, arguments: list[Value]
+    ) -> Value:
+        function = sandbox.worker.handle(handle) if sandbox.worker else None
+        if function is None:
+            raise PluginError("this function of the server is gone")
+        try:
+            return await self.driver.outside(function, arguments)
+        except SandboxError:
+            raise
+        except Exception as error:
+            log.exception("a function given to plugin %s failed", sandbox.name)
+            name = getattr(function, "__name__", "function")
+            raise PluginError(
+                f"the server's {clean(name, 100)} failed: {clean(str(error), 500)}"
+            ) from error
+
+    async def _timer_add(
+        self, sandbox: Sandbox, chain: Chain, timer: int, delay: float, module: str
+    ) -> None:
+        due = self.clock.monotonic() + checked_delay(delay)
+        self.timers.add(sandbox, timer, due)
+        self.timer_added()
+
+    async def _timer_cancel(self, sandbox: Sandbox, chain: Chain, timer: int) -> None:
+        self.timers.cancel(sandbox, timer)
+
+    async def run_timers(self) -> int:
+        """Run the timers that are due; returns how many ran.  Errors are logged."""
+        count = 0
+        now = self.clock.monotonic()
+        while (due := self.timers.pop_due(now)) is not None:
+            sandbox, number = due
+            count += 1
+            try:
+                again = await self.call(sandbox, "timer", [number, self.clock.time()], TOP)
+                if type(again) in (int, float) and math.isfinite(again):
+                    at = self.clock.monotonic() + checked_delay(again)
+                    self.timers.add(sandbox, number, at)
+            except SandboxError as error:
+                log.error("plugin %s: error in timer: %s", sandbox.name, one_line(str(error)))
+        return count
+
+    async def _memory_get(self, sandbox: Sandbox, chain: Chain, plugin: str) -> Value:
+        return self.memory.get(sandbox.plugins[0])
+
+    async def _memory_set(self, sandbox: Sandbox, chain: Chain, plugin: str, value: Value) -> None:
+        self.memory.set(sandbox.plugins[0], value)
+
+    # ------------------------------------------------------------------ questions
+
+    def usage(self) -> dict[str, Usage]:
+        """The limit matrix of each sandbox that has a worker; equal names are numbered."""
+        found: dict[str, Usage] = {}
+        for sandbox in self.sandboxes:
+            if sandbox.worker is not None and sandbox.worker.alive:
+                name, count = sandbox.name, 1
+                while name in found:
+                    count += 1
+                    name = f"{sandbox.name}#{count}"
+                found[name] = sandbox.worker.meter.usage(sandbox.limits)
+        return found
+
+    def runtime(self, language: str) -> RuntimeInfo:
+        """The runtime of that name; raises `ConfigurationError`."""
+        return runtimes.by_name(language)

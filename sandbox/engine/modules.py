@@ -1,0 +1,464 @@
+"""Loading, unloading and reloading of modules: the operations over the life cycle's table.
+
+Semantics and error strings are those of Prosody 0.12's module manager.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sandbox.engine.core import Core, current_chain
+from sandbox.engine.driver import Chain
+from sandbox.engine.faults import clean, one_line
+from sandbox.engine.lifecycle import TRANSITIONS, Module, ModuleState, Step
+from sandbox.engine.plugins import Source
+from sandbox.engine.sandbox import Sandbox
+from sandbox.errors import (
+    ConfigurationError,
+    LifecycleError,
+    LimitExceeded,
+    PluginError,
+    SandboxCrashed,
+    SandboxError,
+)
+from sandbox.values import Value
+
+log: Final = logging.getLogger("sandbox.engine")
+_DEATHS: Final = 5
+_DEATH_WINDOW: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleStatus:
+    """A module instance as an operator sees it.
+
+    `state` is a state of the life cycle; `sandbox` names the worker's sandbox, which modules of
+    one group share; `deaths` counts the recent deaths of its worker.
+    """
+
+    host: str
+    name: str
+    state: str
+    sandbox: str
+    language: str
+    pid: int
+    deaths: int
+
+
+class Modules:
+    """The modules of one engine."""
+
+    def __init__(self, core: Core, groups: Iterable[Sequence[str]]) -> None:
+        self._core = core
+        self._map: dict[tuple[str, str], Module] = {}
+        self._groups: dict[str, tuple[str, ...]] = {}
+        for group in groups:
+            for name in group:
+                if name in self._groups:
+                    raise ConfigurationError(f"groups: {name!r} is in two groups")
+                self._groups[name] = tuple(group)
+        core.died = self._died
+        core.functions.update(
+            {
+                "module.depends": self._depends,
+                "module.library": self._library,
+                "environment.get": self._environment_get,
+                "environment.call": self._environment_call,
+            }
+        )
+
+    # ------------------------------------------------------------------ questions
+
+    def is_loaded(self, host: str, name: str) -> bool:
+        """Whether `name` has an instance or a part on `host` itself."""
+        module = self._map.get((host, name))
+        return module is not None and module.state is not ModuleState.FAILED
+
+    def names(self, host: str) -> list[str]:
+        """The modules on a host, sorted."""
+        return sorted(name for at, name in self._map if at == host)
+
+    def status(self) -> list[ModuleStatus]:
+        """Every instance, by host and name."""
+        return [
+            ModuleStatus(
+                module.host,
+                module.name,
+                module.state.value,
+                module.sandbox.name,
+                module.sandbox.runtime.name,
+                module.sandbox.worker.pid if module.sandbox.worker else 0,
+                len(module.sandbox.deaths),
+            )
+            for _, module in sorted(self._map.items(), key=lambda item: item[0])
+        ]
+
+    # ------------------------------------------------------------------ load
+
+    async def load(self, host: str, name: str, chain: Chain) -> Module:
+        """Load a module on a host; returns the instance, the global one for a global module."""
+        if not host or not name:
+            raise LifecycleError("insufficient-parameters")
+        if host != "*" and host not in self._core.hosts:
+            raise LifecycleError("unknown-host", plugin=name)
+        present = self._map.get((host, name))
+        if present is not None and present.state is not ModuleState.FAILED:
+            raise LifecycleError("module-already-loaded", plugin=name)
+        everywhere = self._map.get(("*", name))
+        if everywhere is not None and host != "*" and everywhere.state is not ModuleState.FAILED:
+            if not everywhere.has_add_host:
+                raise LifecycleError("global-module-already-loaded", plugin=name)
+            part = await self._add_host(everywhere, host, chain)
+            await self._announce("module-loaded", part, chain)
+            return part
+        source = self._core.plugins.find_module(name)
+        sandbox = self._sandbox_for(name, source)
+        module = await self._load_chunk(sandbox, host, name, source, chain)
+        if module.host == "*" and host != "*" and module.has_add_host:
+            await self._first_host(module, host, chain)
+        await self._announce("module-loaded", module, chain)
+        return module
+
+    def _sandbox_for(self, name: str, source: Source) -> Sandbox:
+        members = self._groups.get(name, (name,))
+        label = "+".join(members)
+        for sandbox in self._core.sandboxes:
+            if sandbox.name == label and sandbox.kind == "module":
+                if sandbox.runtime != source.runtime:
+                    raise ConfigurationError(
+                        f"groups: {label} mixes {sandbox.runtime.name} and {source.runtime.name}"
+                    )
+                return sandbox
+        sandbox = Sandbox(label, "module", members, source.runtime, self._core.limits)
+        self._core.sandboxes.append(sandbox)
+        return sandbox
+
+    async def _load_chunk(
+        self,
+        sandbox: Sandbox,
+        host: str,
+        name: str,
+        source: Source,
+        chain: Chain,
+        saved: Value = None,
+        old: Module | None = None,
+    ) -> Module:
+        module = old or Module(host, name, sandbox)
+        if old is None:
+            module.move(Step.LOAD)
+            sandbox.modules.append(module)
+        self._map[host, name] = module
+        arguments = [name, host, source.file, source.content, old is not None, saved]
+        try:
+            answer = await self._core.call(sandbox, "load", arguments, chain)
+            is_global, has_add_host = bool(answer["global"]), bool(answer["add_host"])
+        except (SandboxError, KeyError, TypeError) as error:
+            self._drop(module, Step.FAIL)
+            if isinstance(error, SandboxError):
+                raise
+            raise SandboxCrashed("the worker gave a malformed answer", plugin=name) from None
+        if is_global and module.host != "*":
+            del self._map[host, name]
+            module.host = "*"
+            self._map["*", name] = module
+        module.has_add_host = is_global and has_add_host
+        if old is None:
+            module.move(Step.LOADED)
+        return module
+
+    async def _first_host(self, module: Module, host: str, chain: Chain) -> None:
+        """The host part that a shared module was asked for; without it nothing stays."""
+        try:
+            await self._add_host(module, host, chain)
+        except SandboxError:
+            if self._map.get(("*", module.name)) is module:
+                await self._unload_one(module, chain)
+            raise
+
+    async def _add_host(
+        self, module: Module, host: str, chain: Chain, saved: Value = None, old: Module | None = None
+    ) -> Module:
+        part = old or Module(host, module.name, module.sandbox, part=True)
+        if old is None:
+            part.move(Step.LOAD)
+            module.sandbox.modules.append(part)
+        self._map[host, part.name] = part
+        arguments = [part.name, host, old is not None, saved]
+        try:
+            answer = await self._core.call(module.sandbox, "add_host", arguments, chain)
+            if not isinstance(answer, dict):
+                raise SandboxCrashed("the worker gave a malformed answer", plugin=part.name)
+            if answer.get("refused"):
+                raise LifecycleError(clean(answer.get("reason")) or "false", plugin=part.name)
+        except SandboxError:
+            self._drop(part, Step.FAIL)
+            raise
+        if old is None:
+            part.move(Step.LOADED)
+        return part
+
+    # ------------------------------------------------------------------ unload
+
+    async def unload(self, host: str, name: str, chain: Chain) -> None:
+        """Unload an instance; a global part takes its host parts along."""
+        module = self._map.get((host, name))
+        if module is None:
+            raise LifecycleError("module-not-loaded", plugin=name)
+        if module.state is ModuleState.FAILED:
+            self._drop(module, None)
+            return
+        for part in reversed(self._parts_of(module)):
+            await self._unload_one(part, chain)
+            await self._announce("module-unloaded", part, chain)
+        await self._unload_one(module, chain)
+        await self._announce("module-unloaded", module, chain)
+
+    def _parts_of(self, module: Module) -> list[Module]:
+        if module.part or module.host != "*":
+            return []
+        return [part for (_, name), part in self._map.items() if name == module.name and part.part]
+
+    async def _unload_one(self, module: Module, chain: Chain, *, reloading: bool = False) -> None:
+        module.move(Step.UNLOAD)
+        try:
+            problem = await self._core.call(
+                module.sandbox, "unload", [module.name, module.host, reloading], chain
+            )
+        except (LimitExceeded, SandboxCrashed):
+            self._map.pop((module.host, module.name), None)
+            raise
+        if problem:
+            log.error(
+                "Non-fatal error unloading module %s on %s: %s",
+                module.name, module.host, one_line(problem),
+            )  # fmt: skip
+        if not reloading:
+            self._drop(module, Step.UNLOADED)
+
+    def _drop(self, module: Module, step: Step | None) -> None:
+        """Take an instance off the map; an empty sandbox is ended with it."""
+        if step is not None and step in _steps_from(module.state):
+            module.move(step)
+        for host in {module.host, *(at for at, _ in self._map)}:
+            if self._map.get((host, module.name)) is module:
+                del self._map[host, module.name]
+        sandbox = module.sandbox
+        if module in sandbox.modules:
+            sandbox.modules.remove(module)
+        if not sandbox.modules and sandbox in self._core.sandboxes:
+            self._core.sandboxes.remove(sandbox)
+            self._core.discard(sandbox)
+
+    # ------------------------------------------------------------------ reload
+
+    async def reload(self, host: str, name: str, chain: Chain) -> Module:
+        """Reload an instance: save, unload, chunk, load, restore."""
+        module = self._map.get((host, name))
+        if module is None:
+            raise LifecycleError("module-not-loaded", plugin=name)
+        if module.state is ModuleState.FAILED:
+            self._drop(module, None)
+            return await self.load(host, name, chain)
+        if module.part:
+            return await self._reload_part(module, chain)
+        source = self._core.plugins.find_module(name)
+        # A file that does not compile leaves the running module alone.
+        await self._core.call(module.sandbox, "check", [source.file, source.content], chain)
+        parts = self._parts_of(module)
+        saved = {one.host: await self._save(one, chain) for one in (*parts, module)}
+        for part in reversed(parts):
+            await self._unload_one(part, chain, reloading=True)
+        await self._unload_one(module, chain, reloading=True)
+        module.move(Step.RELOAD)
+        try:
+            await self._load_chunk(
+                module.sandbox, host, name, source, chain, saved[module.host], old=module
+            )
+        except SandboxError:
+            for part in parts:
+                self._drop(part, None)
+            raise
+        await self._restore(module, saved[module.host], chain)
+        await self._announce("module-reloaded", module, chain)
+        for part in parts:
+            part.move(Step.RELOAD)
+            await self._add_host(module, part.host, chain, saved[part.host], old=part)
+            await self._restore(part, saved[part.host], chain)
+            await self._announce("module-reloaded", part, chain)
+        return module
+
+    async def _reload_part(self, part: Module, chain: Chain) -> Module:
+        saved = await self._save(part, chain)
+        await self._unload_one(part, chain, reloading=True)
+        part.move(Step.RELOAD)
+        await self._add_host(self._map["*", part.name], part.host, chain, saved, old=part)
+        await self._restore(part, saved, chain)
+        await self._announce("module-reloaded", part, chain)
+        return part
+
+    async def _save(self, module: Module, chain: Chain) -> Value:
+        module.move(Step.SAVE)
+        try:
+            saved = await self._core.call(module.sandbox, "save", [module.name, module.host], chain)
+        except PluginError as error:
+            module.move(Step.SAVE_FAILED)
+            log.warning("module %s: save failed: %s", module.name, one_line(str(error)))
+            if self._core.options.get(module.host, "force_module_reload"):
+                return None
+            raise LifecycleError("save-state-failed", plugin=module.name) from error
+        module.move(Step.SAVED)
+        return saved
+
+    async def _restore(self, module: Module, saved: Value, chain: Chain) -> None:
+        module.move(Step.RESTORE)
+        try:
+            arguments = [module.name, module.host, saved]
+            await self._core.call(module.sandbox, "restore", arguments, chain)
+        except PluginError as error:
+            log.error("module %s: restore failed: %s", module.name, one_line(str(error)))
+        module.move(Step.RESTORED)
+
+    # ------------------------------------------------------------------ events and dependents
+
+    async def _announce(self, event: str, module: Module, chain: Chain) -> None:
+        """Fire the life cycle's event on the module's host, then follow dependencies."""
+        host, name = module.host, module.name
+        try:
+            await self._core.fire(host, event, {"module": name, "host": host}, chain)
+        except SandboxError as error:
+            log.error("%s handler on %s failed: %s", event, host, one_line(str(error)))
+        if event == "module-loaded":
+            return
+        dependents = [
+            other for (at, _), other in self._map.items() if at == host and name in other.needs
+        ]
+        for other in dependents:
+            if self._map.get((other.host, other.name)) is not other:
+                continue
+            if other.state is not ModuleState.ACTIVE:
+                continue
+            if event == "module-unloaded":
+                await self.unload(other.host, other.name, chain)
+            else:
+                await self.reload(other.host, other.name, chain)
+
+    # ------------------------------------------------------------------ death of a worker
+
+    async def _died(self, sandbox: Sandbox, error: SandboxError) -> None:
+        """Its modules are gone.  Those that were active are loaded again in a new worker."""
+        again = [module for module in sandbox.modules if module.state is ModuleState.ACTIVE]
+        for module in list(sandbox.modules):
+            if Step.DIED in _steps_from(module.state):
+                module.move(Step.DIED)
+            if module.state is ModuleState.ABSENT:
+                self._drop(module, None)
+        if not again:
+            return
+        now = self._core.clock.monotonic()
+        sandbox.deaths = [at for at in sandbox.deaths if now - at < _DEATH_WINDOW] + [now]
+        if len(sandbox.deaths) > _DEATHS:
+            log.error("sandbox %s died %d times in a minute: failed", sandbox.name, _DEATHS + 1)
+            return
+        await self._bring_back(sandbox, again)
+
+    async def _bring_back(self, sandbox: Sandbox, modules: list[Module]) -> None:
+        chain = Chain(current_chain.get().depth, lifecycle=True)
+        for module in modules:
+            try:
+                if module.part:
+                    answer = await self._core.call(
+                        sandbox, "add_host", [module.name, module.host, False, None], chain
+                    )
+                    if not isinstance(answer, dict) or answer.get("refused"):
+                        continue
+                else:
+                    source = self._core.plugins.find_module(module.name)
+                    arguments = [module.name, module.host, source.file, source.content, False, None]
+                    await self._core.call(sandbox, "load", arguments, chain)
+            except SandboxError as error:
+                log.error("module %s was not brought back: %s", module.name, one_line(str(error)))
+                continue
+            module.move(Step.LOADED)
+
+    # ------------------------------------------------------------------ host functions
+
+    async def _depends(
+        self, sandbox: Sandbox, chain: Chain, host: str, module: str, name: str
+    ) -> Value:
+        asking = self._asking(sandbox, host, module)
+        disabled = [self._core.options.get(at, "modules_disabled") or [] for at in (host, "*")]
+        if any(name in names for names in disabled):
+            raise PluginError(f"Dependency on disabled module mod_{name}")
+        found = self._map.get((host, name))
+        if found is None:
+            everywhere = self._map.get(("*", name))
+            if everywhere is None or (everywhere.has_add_host and host != "*"):
+                try:
+                    found = await self.load(host, name, chain)
+                except SandboxError as error:
+                    text = f"Unable to load required module, mod_{name}: {_reason(error)}"
+                    raise PluginError(text) from None
+            found = self._map.get(("*", name)) or found or everywhere
+        if asking is not None:
+            asking.needs.add(name)
+        if found is None:
+            raise PluginError(f"Unable to load required module, mod_{name}: not loaded")
+        # A shared module's environment is that of its global part.
+        target = self._map.get(("*", name)) or found
+        return {"here": target.sandbox is sandbox, "host": target.host}
+
+    def _asking(self, sandbox: Sandbox, host: str, module: str) -> Module | None:
+        for one in sandbox.modules:
+            if one.name == module and one.host == host:
+                return one
+        return None
+
+    async def _library(self, sandbox: Sandbox, chain: Chain, module: str, name: str) -> Value:
+        if module not in sandbox.plugins:
+            raise PluginError("a plugin may read its own libraries only")
+        found = self._core.plugins.find_library(module, name)
+        if isinstance(found, str):
+            return [None, None, found]
+        return [found[0], found[1], None]
+
+    def _elsewhere(self, host: str, module: str) -> Sandbox:
+        found = self._map.get((host, module))
+        if found is None:
+            raise PluginError(f"module {module} is not loaded on {host}")
+        return found.sandbox
+
+    async def _environment_get(
+        self, sandbox: Sandbox, chain: Chain, host: str, module: str, path: str
+    ) -> Value:
+        target = self._elsewhere(host, module)
+        return await self._core.call(target, "environment.get", [host, module, path], chain)
+
+    async def _environment_call(
+        self,
+        sandbox: Sandbox,
+        chain: Chain,
+        host: str,
+        module: str,
+        path: str,
+        arguments: list[Value],
+    ) -> Value:
+        target = self._elsewhere(host, module)
+        return await self._core.call(
+            target, "environment.call", [host, module, path, arguments], chain
+        )
+
+
+def _steps_from(state: ModuleState) -> Iterable[Step]:
+
+    return TRANSITIONS[state]
+
+
+def _reason(error: SandboxError) -> str:
+    if isinstance(error, PluginError) and error.file and error.line:
+        return f"{error.file}:{error.line}: {error.message}"
+    return error.message
+
+

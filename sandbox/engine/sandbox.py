@@ -1,0 +1,36 @@
+"""One sandbox: a worker with its plugin or group of plugins, as the engine keeps it.
+
+Data and small questions; making workers and bringing them back is `core.py`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+
+from sandbox.engine.lifecycle import Module
+from sandbox.engine.runtimes import RuntimeInfo
+from sandbox.engine.worker import Worker
+from sandbox.limits import Limits
+
+
+@dataclass(slots=True, eq=False)
+class Sandbox:
+    """A place to run plugins in.
+
+    `plugins` are the names whose grants it has; `kind` says which base grants apply (`module`,
+    `script` or `code`).  `worker` is None until first needed and after a death.
+    """
+
+    name: str
+    kind: str
+    plugins: tuple[str, ...]
+    runtime: RuntimeInfo
+    limits: Limits
+    worker: Worker | None = None
+    modules: list[Module] = field(default_factory=list)
+    deaths: list[float] = field(default_factory=list)
+    """Clock readings of the recent deaths of its workers."""
+    restart: Awaitable[object] | None = None
+    """Set while its modules are being brought back, where others can run meanwhile."""
+    closed: bool = False

@@ -1,0 +1,333 @@
+"""Scripts and bare code: one run each, in a fresh environment of a pooled worker.
+
+A plugin's scripts have workers of their own; bare code shares workers per language.  A worker
+runs one thing at a time; more runs than workers wait in line.
+"""
+
+from __future__ import annotations
+
+import logging
+import mimetypes
+import os
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from sandbox import manifest
+from sandbox.engine.core import Core
+from sandbox.engine.faults import clean, error_from, one_line
+from sandbox.engine.plugins import MAX_SOURCE, Source, StaticFile, read_source
+from sandbox.engine.runtimes import RuntimeInfo, by_extension
+from sandbox.engine.sandbox import Sandbox
+from sandbox.errors import (
+    ConfigurationError,
+    LimitExceeded,
+    Panic,
+    PluginError,
+    SandboxCrashed,
+    SandboxError,
+)
+from sandbox.limits import Limits, Usage
+from sandbox.messages import Headers, Request, Response, plain, reason_phrase
+from sandbox.values import Value, text_map
+from sandbox.wire.codec import EncodeError, encode
+
+log: Final = logging.getLogger("sandbox.engine")
+VERSION: Final = "0.05.204"
+"""What `server.version` says: M.VV.PPP, where PPP is the plugin engine's version (ServeMSX)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The outcome of `execute`.
+
+    `value` is the chunk's return value or the program's last expression; `globals` the plain
+    data among its globals; `output` what it printed; `usage` the limit matrix of the run;
+    `error` is None when `ok`.
+    """
+
+    ok: bool
+    value: Value = None
+    globals: dict[str, Value] = field(default_factory=dict)
+    output: str = ""
+    usage: Usage | None = None
+    error: SandboxError | None = None
+
+
+class Pool:
+    """The workers of one plugin's scripts, or of bare code in one language."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.idle: list[Sandbox] = []
+        self.made = 0
+        self.waiting: deque[Any] = deque()
+
+
+class Scripts:
+    """Runs scripts and bare code for one engine."""
+
+    def __init__(self, core: Core, workers: int | None) -> None:
+        self._core = core
+        self._size = workers or os.cpu_count() or 1
+        self._pools: dict[tuple[str, str, str, Limits], Pool] = {}
+        core.functions["plugin.file"] = self._plugin_file
+
+    # ------------------------------------------------------------------ pool
+
+    async def _take(
+        self, kind: str, name: str, runtime: RuntimeInfo, limits: Limits
+    ) -> Sandbox:
+        key = (kind, name, runtime.name, limits)
+        pool = self._pools.get(key)
+        if pool is None:
+            pool = self._pools[key] = Pool(self._size)
+        while True:
+            if pool.idle:
+                return pool.idle.pop()
+            if pool.made < pool.size:
+                pool.made += 1
+                label = name or runtime.name
+                sandbox = Sandbox(label, kind, (name,), runtime, limits)
+                self._core.sandboxes.append(sandbox)
+                return sandbox
+            await self._core.driver.wait_in(pool.waiting)
+
+    def _give_back(self, kind: str, name: str, sandbox: Sandbox, *, keep: bool = True) -> None:
+        pool = self._pools[kind, name, sandbox.runtime.name, sandbox.limits]
+        if keep and sandbox.worker is not None and sandbox.worker.alive:
+            pool.idle.append(sandbox)
+        else:
+            pool.made -= 1
+            if sandbox in self._core.sandboxes:
+                self._core.sandboxes.remove(sandbox)
+            self._core.discard(sandbox)
+        self._core.driver.wake(pool.waiting)
+
+    # ------------------------------------------------------------------ requests
+
+    def resolve(self, plugin: str, uri_path: str) -> Source | StaticFile | None:
+        """What answers `uri_path`; see `Plugins.resolve`."""
+        return self._core.plugins.resolve(plugin, self._below(plugin, uri_path))
+
+    @staticmethod
+    def _below(plugin: str, uri_path: str) -> str:
+        """The path after the plugin's name."""
+        prefix = f"/{plugin}"
+        if uri_path == prefix or uri_path.startswith(prefix + "/"):
+            uri_path = uri_path[len(prefix) :]
+        return uri_path.lstrip("/")
+
+    async def request(self, plugin: str, request: Request) -> Response:
+        """Answer one request with a plugin's script or file; see `Engine.request`."""
+        found = self.resolve(plugin, request.path)
+        if found is None:
+            return plain(404, reason_phrase(404))
+        if isinstance(found, StaticFile):
+            return _static(found)
+        limits = manifest.read(self._core.plugins.folder(plugin)).limits_within(self._core.limits)
+        return await self._run_script(plugin, found, request, limits)
+
+    async def _run_script(
+        self, plugin: str, source: Source, request: Request, limits: Limits
+    ) -> Response:
+        sandbox = await self._take("script", plugin, source.runtime, limits)
+        keep = False
+        try:
+            arguments = [plugin, source.file, source.content, self._shown(plugin, request)]
+            answer = await self._core.call(sandbox, "request", arguments)
+            keep = True
+        except EncodeError as error:
+            keep = True
+            raise PluginError(f"the request cannot be passed on: {error}", plugin=plugin) from None
+        except PluginError:
+            keep = True
+            raise
+        finally:
+            self._give_back("script", plugin, sandbox, keep=keep)
+        return self._response(plugin, text_map(answer))
+
+    def _shown(self, plugin: str, request: Request) -> dict[str, Value]:
+        headers = request.headers
+        lists = headers.as_lists() if isinstance(headers, Headers) else {}
+        return {
+            "proto": request.proto,
+            "method": request.method,
+            "host": request.host,
+            "remote_addr": request.remote_addr,
+            "headers": lists,
+            "uri": request.uri,
+            "query": request.query,
+            "body": request.body,
+            "version": VERSION,
+            "path": self._below(plugin, request.path).encode("utf-8", "surrogateescape"),
+            "base_url": f"http://{request.host}/{plugin}/",
+        }
+
+    def _response(self, plugin: str, answer: Mapping[str, Value]) -> Response:
+        panic = answer.get("panic")
+        if panic is not None:
+            return self._panicked(plugin, text_map(panic))
+        status = answer.get("status")
+        status = 200 if status is None else status
+        if type(status) is not int or not 200 <= status <= 599:
+            log.error("plugin %s: status %s is out of range", plugin, one_line(repr(status)))
+            return plain(500, reason_phrase(500))
+        headers = _headers(answer.get("headers"))
+        redirect = answer.get("redirect")
+        if isinstance(redirect, str):
+            headers.append(("Location", one_line(redirect)))
+        body = answer.get("body")
+        if isinstance(body, str):
+            body = body.encode("utf-8", "replace")
+        return Response(status, Headers(headers), body if isinstance(body, bytes) else b"")
+
+    def _panicked(self, plugin: str, panic: Mapping[str, Value]) -> Response:
+        status, text = panic.get("status"), panic.get("text")
+        if type(status) is int and 200 <= status <= 599:
+            log.info("plugin %s: panic(%d)", plugin, status)
+            return plain(status, reason_phrase(status), panicked=str(status))
+        shown = clean(text) if status is None else f"panic({status})"
+        log.error("plugin %s: panic: %s", plugin, one_line(shown))
+        # A status that HTTP does not have is the script's mistake: 500, and the log says which.
+        return plain(500, shown if status is None else reason_phrase(500), panicked=shown)
+
+    # ------------------------------------------------------------------ bare code
+
+    async def execute(
+        self,
+        source: str | bytes,
+        language: str,
+        inputs: Mapping[str, Value],
+        modules: Mapping[str, str | bytes],
+        limits: Limits | None,
+        file: str,
+    ) -> Run:
+        """Run bare code; see `Engine.execute`."""
+        runtime = self._core.runtime(language)
+        content = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
+        total = len(content) + sum(len(text) for text in modules.values())
+        if total > MAX_SOURCE:
+            error = PluginError(f"{file}: {total} bytes of source are more than {MAX_SOURCE}")
+            return Run(ok=False, error=error)
+        given = {
+            name: text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
+            for name, text in modules.items()
+        }
+        arguments = [file, content, dict(inputs), given]
+        encode(arguments)  # an input that cannot cross is the caller's mistake: raised here
+        wanted = limits or self._core.limits
+        sandbox = await self._take("code", "", runtime, wanted)
+        if sandbox.worker is None:
+            await self._core.spawn(sandbox)
+        worker = sandbox.worker
+        if worker is None:
+            raise SandboxCrashed("no worker could be started")
+        meter = worker.meter
+        meter.measure_next()
+        error = None
+        answer: Any = None
+        try:
+            answer = await self._core.call(sandbox, "execute", arguments)
+        except (PluginError, LimitExceeded, SandboxCrashed) as failed:
+            error = failed
+        usage = meter.usage(wanted)
+        run = self._run(answer, error, usage, wanted)
+        # Workers for limits of one call only are not kept; and a limit inside a run ends them.
+        keep = wanted == self._core.limits and not isinstance(run.error, LimitExceeded)
+        self._give_back("code", "", sandbox, keep=keep)
+        return run
+
+    @staticmethod
+    def _run(answer: Any, error: SandboxError | None, usage: Usage, limits: Limits) -> Run:
+        if error is not None:
+            return Run(ok=False, error=error, usage=usage)
+        result = text_map(answer)
+        output = clean_output(result.get("output"))
+        variables = dict(text_map(result.get("globals")))
+        raised, panic = result.get("error"), text_map(result.get("panic"))
+        if panic:
+            status = panic.get("status")
+            value = status if status is not None else panic.get("text")
+            number = status if type(status) is int and 200 <= status <= 599 else 500
+            error = Panic(f"panic: {clean(str(value))}", value=value, status=number)
+        elif raised is not None:
+            error = error_from(dict(text_map(raised)), "", limits)
+        if error is not None:
+            return Run(False, None, variables, output, usage, error)
+        return Run(True, result.get("value"), variables, output, usage)
+
+    # ------------------------------------------------------------------ host function
+
+    async def _plugin_file(
+        self, sandbox: Sandbox, chain: Any, plugin: str, name: str
+    ) -> list[Value] | None:
+        if sandbox.kind != "script":
+            return None
+        found = self._core.plugins.find_import(sandbox.plugins[0], name, sandbox.runtime)
+        return None if found is None else list(found)
+
+    # ------------------------------------------------------------------ check
+
+    def source_file(self, path: str | os.PathLike[str]) -> Source:
+        """A source file by its path.  Raises `PluginError`, also for an unknown extension."""
+        where = Path(path)
+        info = by_extension().get(where.suffix[1:].lower())
+        if info is None:
+            known = ", ".join(f".{extension}" for extension in sorted(by_extension()))
+            raise PluginError(f"{where.name}: no runtime for this kind of file; there are {known}")
+        return Source(where.name, read_source(where, where.name, ""), info, where.parent)
+
+    async def names_in(self, source: Source) -> list[str]:
+        """Compile a source file in a worker and return the names it uses.
+
+        Raises `PluginError` with file and line when it does not compile.
+        """
+        sandbox = await self._take("code", "", source.runtime, self._core.limits)
+        keep = False
+        try:
+            answer = await self._core.call(sandbox, "check", [source.file, source.content])
+            keep = True
+        except PluginError:
+            keep = True
+            raise
+        finally:
+            self._give_back("code", "", sandbox, keep=keep)
+        return [name for name in answer if isinstance(name, str)] if isinstance(answer, list) else []
+
+
+def clean_output(output: object) -> str:
+    """What a program printed, as text; control characters stay, they are its output."""
+    if isinstance(output, bytes):
+        return output.decode("utf-8", "replace")
+    return output if isinstance(output, str) else ""
+
+
+def _headers(value: object) -> list[tuple[str, str]]:
+    """The well-formed header fields among those a worker sent (RFC 9110, section 5)."""
+    fields: list[tuple[str, str]] = []
+    for item in value if isinstance(value, list) else []:
+        if not isinstance(item, list) or len(item) != 2 or not isinstance(item[1], list):
+            continue
+        name = item[0]
+        if not isinstance(name, str) or not name or not set(name) <= _TOKEN:
+            continue
+        for one in item[1]:
+            if isinstance(one, str):
+                text = "".join(" " if ord(c) < 32 or ord(c) == 127 else c for c in one)
+                fields.append((name, text.encode("latin-1", "replace").decode("latin-1")))
+    return fields
+
+
+_TOKEN: Final = frozenset(
+    "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+)
+
+
+def _static(found: StaticFile) -> Response:
+    kind = mimetypes.guess_type(found.path.name)[0] or "application/octet-stream"
+    return Response(200, Headers({"Content-Type": kind}), found.path.read_bytes())
+
+

@@ -1,0 +1,135 @@
+"""Limits, and how much of them was used: plain numbers with units.
+
+This file parses `"64MiB"` and `"250ms"`, and holds the matrix *limit, current, peak*.  It does
+not measure and does not enforce anything; `engine/deadline.py` and the worker do.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Final
+
+from sandbox.errors import ConfigurationError
+
+_SIZES: Final = {"": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
+_BINARY: Final = {"kib": 2**10, "mib": 2**20, "gib": 2**30, "k": 2**10, "m": 2**20, "g": 2**30}
+_TIMES: Final = {"": 1.0, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+_QUANTITY: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
+MIB: Final = 2**20
+
+
+def _parse(field: str, value: object, units: Mapping[str, float], example: str) -> float:
+    if isinstance(value, bool):
+        raise ConfigurationError(f"{field}: {value!r} is not a quantity; write it like {example}")
+    if isinstance(value, (int, float)):
+        number = float(value)
+    else:
+        match = _QUANTITY.fullmatch(value) if isinstance(value, str) else None
+        factor = units.get(match[2].lower()) if match else None
+        if match is None or factor is None:
+            raise ConfigurationError(f"{field}: cannot read {value!r}; write it like {example}")
+        number = float(match[1]) * factor
+    if not 0 < number < 2**53:
+        raise ConfigurationError(f"{field}: {value!r} must be more than nothing and finite")
+    return number
+
+
+def parse_seconds(field: str, value: object) -> float:
+    """Seconds from a number or a text such as `"250ms"`; `field` names it in the error."""
+    return _parse(field, value, _TIMES, '"250ms" or "1s"')
+
+
+def parse_bytes(field: str, value: object) -> int:
+    """Bytes from a number or a text such as `"64MiB"`; `field` names it in the error."""
+    return int(_parse(field, value, {**_SIZES, **_BINARY}, '"64MiB"'))
+
+
+def parse_count(field: str, value: object) -> int:
+    """A positive whole number; `field` names it in the error."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{field}: {value!r} is not a positive whole number")
+    return value
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class Limits:
+    """What one call of a plugin may use at most.
+
+    `cpu` and `wall` in seconds count script time only: while the engine works for the script (a
+    host call) both clocks stand still.  `memory` in bytes is what the plugin's worker may add to
+    the bare interpreter; `output` in bytes is what one call may print, log and answer;
+    `host_calls` how often one call may ask the engine for something.
+
+    Times and sizes are numbers or texts (`"250ms"`, `"64MiB"`).  Raises `ConfigurationError`
+    naming the field when a value makes no sense.
+    """
+
+    cpu: float
+    wall: float
+    memory: int
+    output: int
+    host_calls: int
+
+    def __init__(
+        self,
+        cpu: float | str = 1.0,
+        wall: float | str = 5.0,
+        memory: int | str = 64 * MIB,
+        output: int | str = MIB,
+        host_calls: int | str = 10_000,
+    ) -> None:
+        put = object.__setattr__
+        put(self, "cpu", parse_seconds("cpu", cpu))
+        put(self, "wall", parse_seconds("wall", wall))
+        put(self, "memory", parse_bytes("memory", memory))
+        put(self, "output", parse_bytes("output", output))
+        put(self, "host_calls", parse_count("host_calls", host_calls))
+        if self.memory < MIB:
+            raise ConfigurationError(f"memory: {memory!r} is less than 1MiB; nothing would run")
+
+    def replace(self, **changes: float | str) -> Limits:
+        """A copy with some limits changed; unknown names raise `ConfigurationError`."""
+        known = {field.name: getattr(self, field.name) for field in fields(self)}
+        for name in changes:
+            if name not in known:
+                raise ConfigurationError(f"{name}: no such limit; there are {', '.join(known)}")
+        return Limits(**{**known, **changes})
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """One row of the usage matrix, in the limit's own unit (seconds, bytes or a count)."""
+
+    limit: float
+    current: float
+    peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The usage matrix of one sandbox, or of one `execute`.
+
+    `current` is the last (or running) call, `peak` the highest call so far.  `memory` counts the
+    resident bytes of the worker beyond nothing: the interpreter's own pages are included.
+    """
+
+    cpu: Measure
+    wall: Measure
+    memory: Measure
+    output: Measure
+    host_calls: Measure
+
+    def as_dict(self) -> dict[str, dict[str, float]]:
+        """The matrix as nested plain dicts, for JSON."""
+        return {
+            field.name: {
+                "limit": getattr(self, field.name).limit,
+                "current": getattr(self, field.name).current,
+                "peak": getattr(self, field.name).peak,
+            }
+            for field in fields(self)
+        }

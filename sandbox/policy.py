@@ -1,0 +1,85 @@
+"""What a plugin may reach: the grammar of capabilities, and who was granted which.
+
+A capability is a word, or a word with a subject after a colon: `timer`, `memory`, `file:rw`,
+`http:api.example.org`.  `Policy` answers one question, `allows(plugin, kind, capability)`.
+It does not enforce: host functions are refused where the engine serves them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from sandbox.errors import ConfigurationError
+
+CAPABILITIES: Final = {
+    "timer": "call the plugin back after a delay",
+    "memory": "keep a value per plugin between requests",
+    "file": "read and write files in the plugin's own folder",
+    "http": "make HTTP requests; the subject is a host name, with an optional port",
+}
+"""The words a capability may begin with, and what each one opens."""
+
+BASE: Final[Mapping[str, frozenset[str]]] = {
+    "module": frozenset({"timer"}),
+    "script": frozenset({"memory"}),
+    "code": frozenset(),
+}
+"""What the documents of the plugin kinds give every plugin of that kind, where it reaches
+nothing outside the engine: Prosody's modules may set timers, ServeMSX's scripts may keep a
+value in `memory`.  Bare code may do nothing but compute and print."""
+
+_CAPABILITY: Final = re.compile(r"[a-z]+(?::[A-Za-z0-9*._\-\[\]:/]{1,253})?", re.ASCII)
+
+
+def parse_capability(text: str) -> str:
+    """`text` itself when it is a well-formed, known capability; else `ConfigurationError`."""
+    if not isinstance(text, str) or not _CAPABILITY.fullmatch(text):
+        raise ConfigurationError(f"capability: cannot read {text!r}; write it like 'timer'")
+    word = text.partition(":")[0]
+    if word not in CAPABILITIES:
+        raise ConfigurationError(
+            f"capability: {text!r} is unknown; there are {', '.join(sorted(CAPABILITIES))}"
+        )
+    return text
+
+
+def covers(granted: str, wanted: str) -> bool:
+    """Whether the grant `granted` opens `wanted`: equal, or without a subject (all of it)."""
+    return granted == wanted or (":" not in granted and wanted.startswith(granted + ":"))
+
+
+class Policy:
+    """Grants of an operator.
+
+    `Policy("timer", "memory")` grants to every plugin; `plugins={"radio": ["http:a.example"]}`
+    adds grants for one; `base=False` takes away what the documents give every plugin of a kind
+    (`BASE`), so that nothing at all is granted unless named.  Immutable.
+    """
+
+    __slots__ = ("_base", "_everyone", "_plugins")
+
+    def __init__(
+        self,
+        *grants: str,
+        plugins: Mapping[str, Iterable[str]] | None = None,
+        base: bool = True,
+    ) -> None:
+        self._everyone = frozenset(map(parse_capability, grants))
+        self._plugins = {
+            name: frozenset(map(parse_capability, given)) for name, given in (plugins or {}).items()
+        }
+        self._base = base
+
+    def grants(self, plugin: str, kind: str) -> frozenset[str]:
+        """Every capability granted to `plugin`; `kind` is `module`, `script` or `code`."""
+        base = BASE[kind] if self._base else frozenset()
+        return base | self._everyone | self._plugins.get(plugin, frozenset())
+
+    def allows(self, plugin: str, kind: str, capability: str) -> bool:
+        """Whether `plugin`, run as `kind`, may use `capability`."""
+        return any(covers(granted, capability) for granted in self.grants(plugin, kind))
+
+    def __repr__(self) -> str:
+        return f"Policy({sorted(self._everyone)}, plugins={self._plugins}, base={self._base})"

@@ -1,0 +1,304 @@
+"""Values to msgpack and back, with caps that hold against a hostile sender.
+
+A body is at most one frame long, but 1 MiB of empty maps decodes to some 80 MiB of objects, and
+a kilobyte of brackets nests deeper than Python recurses.  So the decoder first counts, in one C
+pass, the bytes that *could* open a container.  Few of them: nothing can go wrong, decode.  Many:
+decode while counting containers, then walk the result for depth.  The encoder obeys the same
+caps, so that a sender learns of its mistake and never kills the connection.
+
+Extension types are the special kinds of `sandbox.values`; any other code is refused.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable
+from typing import Any, Final, TypeAlias
+
+import msgpack
+
+from sandbox.errors import ProtocolError
+from sandbox.values import (
+    INT_MAX,
+    INT_MIN,
+    MAX_CONTAINERS,
+    MAX_DEPTH,
+    MAX_ENTRIES,
+    Char,
+    GuestError,
+    GuestFunction,
+    HostFunction,
+    Stanza,
+    Value,
+)
+
+EXT_TIME: Final = 1
+EXT_HOST_FUNCTION: Final = 2
+EXT_GUEST_FUNCTION: Final = 3
+EXT_CHAR: Final = 4
+EXT_ERROR: Final = 5
+EXT_STANZA: Final = 6
+
+# Bytes that open a container (0x80-0x9f, 0xdc-0xdf) or an extension (0xc7-0xc9, 0xd4-0xd8).
+_OPENERS: Final = {*range(0x80, 0xA0), *range(0xC7, 0xCA), *range(0xD4, 0xD9), *range(0xDC, 0xE0)}
+_NOT_OPENERS: Final = bytes(set(range(256)) - _OPENERS)
+_MAX_MAP: Final = MAX_ENTRIES // 4
+_MAX_EXTENSIONS: Final = 8192  # each costs a Python call: a body of nothing else would take 0.4 s
+
+
+class EncodeError(ValueError):
+    """A value that cannot cross; the text says which kind and why."""
+
+
+Exporter: TypeAlias = Callable[[Callable[..., Any]], int]
+"""Gives a callable inside outgoing data a handle; the wire carries the handle."""
+
+Resolver: TypeAlias = Callable[[HostFunction | GuestFunction], Value]
+"""Gives the function that stands behind a handle in incoming data."""
+
+
+def exporting(export: Exporter) -> Callable[[object], Any]:
+    """A packing hook for `encode` that sends callables as host function handles."""
+
+    def pack(value: object) -> Any:
+        if callable(value) and not isinstance(value, GuestFunction):
+            return pack_special(HostFunction(export(value)))
+        return pack_special(value)
+
+    return pack
+
+
+def pack_special(value: object) -> Any:
+    """What msgpack asks for a type it does not know (its `default` hook)."""
+    if isinstance(value, Char):
+        return msgpack.ExtType(EXT_CHAR, int(value).to_bytes(8, "big", signed=True))
+    if isinstance(value, HostFunction):
+        return msgpack.ExtType(EXT_HOST_FUNCTION, value.handle.to_bytes(8, "big"))
+    if isinstance(value, GuestFunction):
+        return msgpack.ExtType(EXT_GUEST_FUNCTION, value.handle.to_bytes(8, "big"))
+    if isinstance(value, datetime.datetime):
+        return msgpack.ExtType(EXT_TIME, _pack_time(value))
+    if isinstance(value, GuestError):
+        return msgpack.ExtType(EXT_ERROR, _pack(value.value))
+    if isinstance(value, Stanza):
+        return msgpack.ExtType(EXT_STANZA, _pack([value.name, value.attr, value.children]))
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, dict):
+        return dict(value)
+    if isinstance(value, list):
+        return list(value)
+    if isinstance(value, (str, int, float)):  # enum members and other subclasses: their value
+        return _base_scalar(value)
+    raise EncodeError(f"a value of type {type(value).__name__} cannot cross to or from a plugin")
+
+
+def _base_scalar(value: object) -> str | int | float:
+    for base in (str, int, float):
+        if isinstance(value, base):
+            return base.__call__(value)
+    raise EncodeError(f"a value of type {type(value).__name__} cannot cross")
+
+
+def _pack_time(value: datetime.datetime) -> bytes:
+    moment = value if value.tzinfo else value.replace(tzinfo=datetime.timezone.utc)
+    offset = moment.utcoffset() or datetime.timedelta()
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+    micros = (moment - epoch) // datetime.timedelta(microseconds=1)
+    seconds = int(offset.total_seconds())
+    return micros.to_bytes(8, "big", signed=True) + seconds.to_bytes(4, "big", signed=True)
+
+
+def _unpack_time(data: bytes) -> datetime.datetime:
+    micros = int.from_bytes(data[:8], "big", signed=True)
+    offset = int.from_bytes(data[8:12], "big", signed=True)
+    zone = datetime.timezone(datetime.timedelta(seconds=offset))
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+    return (epoch + datetime.timedelta(microseconds=micros)).astimezone(zone)
+
+
+def _pack(value: Value, special: Callable[[object], Any] = pack_special) -> bytes:
+    packed: bytes = msgpack.packb(value, default=special, strict_types=True)
+    return packed
+
+
+def encode(value: Value, special: Callable[[object], Any] = pack_special) -> bytes:
+    """`value` as one body; `special` is the hook for types msgpack does not know.
+
+    Raises `EncodeError` for a type that cannot cross, an integer beyond 64 bits, text that is
+    not valid Unicode, or nesting beyond `values.MAX_DEPTH` (which a cycle always is).
+    """
+    try:
+        body = _pack(value, special)
+    except OverflowError:
+        raise EncodeError("an integer beyond 64 bits cannot cross") from None
+    except UnicodeEncodeError:
+        raise EncodeError("text with lone surrogates cannot cross") from None
+    except RecursionError:
+        raise EncodeError(_too_deep()) from None
+    except ValueError as error:
+        if isinstance(error, EncodeError):
+            raise
+        raise EncodeError(_too_deep() if "recursion" in str(error) else str(error)) from None
+    if b"\xcf" in body and _beyond_int64(value):
+        raise EncodeError("an integer beyond 64 bits cannot cross")
+    openers = len(body.translate(None, _NOT_OPENERS))
+    if openers > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+        raise EncodeError(_too_deep())
+    if openers > MAX_CONTAINERS and _count(value) > MAX_CONTAINERS:
+        raise EncodeError(f"a value holds more than {MAX_CONTAINERS} lists and maps")
+    return body
+
+
+def _too_deep() -> str:
+    return f"a value nests deeper than {MAX_DEPTH} levels, or contains itself"
+
+
+def decode(body: bytes, resolve: Resolver | None = None) -> Value:
+    """The value in `body`, with function handles replaced by what `resolve` gives for them.
+
+    Raises `ProtocolError` for anything that `encode` would not send."""
+    try:
+        openers = len(body.translate(None, _NOT_OPENERS))
+        if openers <= MAX_DEPTH:
+            value = msgpack.unpackb(
+                body,
+                ext_hook=_unpack_few if resolve is None else _Budget(resolve).extension,
+                max_array_len=MAX_ENTRIES,
+                max_map_len=_MAX_MAP,
+            )
+        else:
+            value = _Budget(resolve).unpack(body, openers > MAX_CONTAINERS)
+            if _depth(value) > MAX_DEPTH:
+                raise ProtocolError(f"body nests deeper than {MAX_DEPTH} levels")
+        if b"\xcf" in body and _beyond_int64(value):
+            raise ProtocolError("body holds an integer beyond 64 bits")
+    except ProtocolError:
+        raise
+    except (ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
+        # msgpack raises subclasses of ValueError, and TypeError for keys that do not hash.
+        raise ProtocolError(f"malformed body: {type(error).__name__}") from None
+    except msgpack.exceptions.UnpackException as error:
+        raise ProtocolError(f"malformed body: {type(error).__name__}") from None
+    return value
+
+
+class _Budget:
+    """What one large body may still make the decoder build."""
+
+    __slots__ = ("containers", "extensions", "resolve")
+
+    def __init__(self, resolve: Resolver | None = None) -> None:
+        self.resolve = resolve
+        self.containers = MAX_CONTAINERS
+        self.extensions = _MAX_EXTENSIONS
+
+    def unpack(self, data: bytes, count: bool) -> Value:
+        hooks: dict[str, Any] = {}
+        if count:
+            hooks = {"object_hook": self._container, "list_hook": self._container}
+        return msgpack.unpackb(
+            data,
+            ext_hook=self.extension,
+            max_array_len=MAX_ENTRIES,
+            max_map_len=_MAX_MAP,
+            **hooks,
+        )
+
+    def _container(self, container: Value) -> Value:
+        self.containers -= 1
+        if self.containers < 0:
+            raise ProtocolError(f"body holds more than {MAX_CONTAINERS} lists and maps")
+        return container
+
+    def extension(self, code: int, data: bytes) -> Value:
+        self.extensions -= 1
+        if self.extensions < 0:
+            raise ProtocolError(f"body holds more than {_MAX_EXTENSIONS} extensions")
+        if code == EXT_HOST_FUNCTION and len(data) == 8:
+            return self._function(HostFunction(int.from_bytes(data, "big")))
+        if code == EXT_GUEST_FUNCTION and len(data) == 8:
+            return self._function(GuestFunction(int.from_bytes(data, "big")))
+        if code == EXT_TIME and len(data) == 12:
+            return _unpack_time(data)
+        if code == EXT_CHAR and len(data) == 8:
+            return Char(int.from_bytes(data, "big", signed=True))
+        if code == EXT_ERROR:
+            return GuestError(self.unpack(data, count=True))
+        if code == EXT_STANZA:
+            return _stanza(self.unpack(data, count=True))
+        raise ProtocolError(f"body holds an unknown extension of type {code}")
+
+    def _function(self, handle: HostFunction | GuestFunction) -> Value:
+        return handle if self.resolve is None else self.resolve(handle)
+
+
+def _unpack_few(code: int, data: bytes) -> Value:
+    """The extension hook of bodies with so few openers that no budget is needed across them."""
+    return _Budget().extension(code, data)
+
+
+def _children(value: Value) -> Any:
+    if type(value) is list or type(value) is tuple:
+        return value
+    if type(value) is dict:
+        return value.values()
+    if type(value) is Stanza:
+        return value.children
+    if type(value) is GuestError:
+        return (value.value,)
+    return ()
+
+
+def _depth(value: Value) -> int:
+    """How many levels of containers `value` has; stops one past `MAX_DEPTH`.  Iterative."""
+    level, depth = [value], 0
+    while True:
+        level = [
+            child
+            for item in level
+            for child in _children(item)
+            if type(child) in (dict, list, tuple, Stanza, GuestError)
+        ]
+        depth += 1
+        if not level or depth > MAX_DEPTH:
+            return depth
+
+
+def _beyond_int64(value: Value) -> bool:
+    """Whether an unsigned 64-bit integer (msgpack's 0xcf) that no int64 can hold is in `value`."""
+    level = [value]
+    while level:
+        if any(type(item) is int and not INT_MIN <= item <= INT_MAX for item in level):
+            return True
+        level = [child for item in level for child in _children(item)]
+    return False
+
+
+def _count(value: Value) -> int:
+    level, total = [value], 0
+    while level and total <= MAX_CONTAINERS:
+        total += len(level)
+        level = [
+            child
+            for item in level
+            for child in _children(item)
+            if type(child) in (dict, list, tuple, Stanza, GuestError)
+        ]
+    return total
+
+
+def _stanza(parts: Value) -> Stanza:
+    if type(parts) is not list or len(parts) != 3:
+        raise ProtocolError("body holds a malformed stanza")
+    name, attr, children = parts
+    if (
+        type(name) is not str
+        or type(attr) is not dict
+        or type(children) is not list
+        or not all(type(k) is str and type(v) is str for k, v in attr.items())
+        or not all(type(child) in (str, Stanza) for child in children)
+    ):
+        raise ProtocolError("body holds a malformed stanza")
+    return Stanza(name, attr, children)
+

@@ -1,0 +1,111 @@
+"""One side of a connection: framing, codec, frame table and state machine together.
+
+Sans I/O: `send` gives bytes to write, `receive` takes bytes that were read.  The drivers in the
+engine and the loop in the worker own the sockets.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from sandbox.errors import ProtocolError
+from sandbox.values import Value
+from sandbox.wire.codec import Exporter, Resolver, decode, encode, exporting, pack_special
+from sandbox.wire.frames import Frame, Kind, check
+from sandbox.wire.framing import MAX_FRAME, FrameBuffer, frame
+from sandbox.wire.state import ConnectionState, State
+
+
+class Role(Enum):
+    """Which side of the connection this is."""
+
+    ENGINE = "engine"
+    WORKER = "worker"
+
+
+_FROM_WORKER: Final = frozenset(
+    map(int, (Kind.HELLO, Kind.RETURN, Kind.RAISE, Kind.HOST_CALL, Kind.NOTE))
+)
+_FROM_ENGINE: Final = frozenset(
+    map(int, (Kind.CALL, Kind.NEST, Kind.HOST_RETURN, Kind.HOST_RAISE, Kind.NOTE, Kind.BYE))
+)
+
+
+class Connection:
+    """A connection as one `role` sees it."""
+
+    __slots__ = (
+        "_buffer", "_limit", "_machine", "_may_receive", "_may_send", "_resolve", "_special",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        role: Role,
+        max_frame: int = MAX_FRAME,
+        *,
+        export: Exporter | None = None,
+        resolve: Resolver | None = None,
+    ) -> None:
+        self._buffer = FrameBuffer(max_frame)
+        self._limit = max_frame
+        self._machine = ConnectionState()
+        self._special = pack_special if export is None else exporting(export)
+        self._resolve = resolve
+        engine = role is Role.ENGINE
+        self._may_receive = _FROM_WORKER if engine else _FROM_ENGINE
+        self._may_send = _FROM_ENGINE if engine else _FROM_WORKER
+
+    @property
+    def state(self) -> State:
+        """The connection's state."""
+        return self._machine.state
+
+    @property
+    def host_call(self) -> int | None:
+        """The id of the host call whose answer is legal now, if the worker waits for one."""
+        return self._machine.host_call
+
+    @property
+    def running(self) -> int | None:
+        """The id of the call that runs in the worker now."""
+        return self._machine.running
+
+    def send(self, kind: Kind, *fields: Value) -> bytes:
+        """The bytes of one frame.
+
+        Raises `EncodeError` when a field cannot cross, `ProtocolError` when the frame is too
+        large; both leave the connection as it was.  A frame that is not legal now is our own
+        mistake: `ProtocolError`, and the connection is closed.
+        """
+        outgoing = [int(kind), *fields]
+        data = frame(encode(outgoing, self._special), self._limit)
+        if kind not in self._may_send:
+            raise ProtocolError(f"this side does not send {kind.name}")
+        self._machine.apply(check(outgoing))
+        return data
+
+    def receive(self, data: bytes) -> list[Frame]:
+        """The frames that `data` completed, checked, in order.
+
+        Raises `ProtocolError`, and is closed from then on, at the first one against the rules;
+        frames before it in `data` are lost with the connection.
+        """
+        if self._machine.state is State.CLOSED:
+            raise ProtocolError("the connection is closed")
+        try:
+            return [self._accept(body) for body in self._buffer.feed(data)]
+        except ProtocolError:
+            self._machine.close()
+            raise
+
+    def close(self) -> None:
+        """The transport ended."""
+        self._machine.close()
+
+    def _accept(self, body: bytes) -> Frame:
+        incoming = check(decode(body, self._resolve))
+        if incoming[0] not in self._may_receive:
+            raise ProtocolError(f"{Kind(incoming[0]).name} comes from the wrong side")
+        self._machine.apply(incoming)
+        return incoming
