@@ -9,21 +9,21 @@ object ever enters the Lua state, and `import lupa` (Lua 5.5) is never used.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from importlib import resources
 from typing import Any, Final
 
 from lupa import lua54
 
-from sandbox.wire.frames import Kind
 from sandbox.worker.runtime import Host, Settings
 
 _PRELUDE: Final = (
     "core", "codec", "coroutine", "faults", "host", "environment", "bus", "format", "module",
     "options", "loader", "script", "server", "dispatch",
 )  # fmt: skip
-_HOST_CALL: Final = int(Kind.HOST_CALL)
 _NOTES: Final = 0  # first byte of whole frames: the high byte of a length below 16 MiB
 _SPENT: Final = 1
+_ANSWER: Final = 0x93  # a list of three: RETURN or RAISE
 
 
 class LuaRuntime:
@@ -55,8 +55,9 @@ class LuaRuntime:
                 name = f"{folder.name}.{file.name.removesuffix('.lua')}"
                 sources[name.encode()] = file.read_bytes()
 
-    def _new_dispatcher(self) -> Any:
-        return self._core[b"new_dispatcher"]()
+    def _new_dispatcher(self) -> Callable[[bytes], bytes]:
+        resume: Callable[[bytes], bytes] = self._core[b"new_dispatcher"]().send
+        return resume
 
     def start(self, settings: Settings) -> None:
         """Seed, and set the limits of this worker."""
@@ -74,26 +75,25 @@ class LuaRuntime:
     def handle(self, body: bytes, host: Host) -> bytes:
         """Run one frame in a dispatcher of its own; see `Runtime.handle`."""
         idle = self._idle
-        dispatcher = idle.pop() if idle else self._new_dispatcher()
-        resume = dispatcher.send
+        resume = idle.pop() if idle else self._new_dispatcher()
         try:
             out: bytes = resume(body)
-            while out:
-                kind = out[1]
-                if out[0] == _NOTES:
-                    host.write(out)
-                    out = resume(b"")
-                elif kind == _HOST_CALL and out[0] != _SPENT:
-                    out = resume(host.call(out))
-                elif out[0] == _SPENT:
-                    host.exceeded("output", int.from_bytes(out[1:9], "big"))
-                else:
-                    break
+            while out and out[0] != _ANSWER:
+                out = self._asked(out, resume, host)
         except lua54.LuaMemoryError:
             # Out of memory outside the guest's own protected call: nothing here can be trusted.
             host.exceeded("memory", self._lua.get_memory_used())
-        idle.append(dispatcher)
+        idle.append(resume)
         return out
+
+    def _asked(self, out: bytes, resume: Callable[[bytes], bytes], host: Host) -> bytes:
+        """Do what a yield asks for, and resume with what came of it."""
+        if out[0] == _NOTES:
+            host.write(out)
+            return resume(b"")
+        if out[0] == _SPENT:
+            host.exceeded("output", int.from_bytes(out[1:9], "big"))
+        return resume(host.call(out))
 
 
 def create() -> LuaRuntime:

@@ -44,9 +44,9 @@ FUNCTIONS: Final = (
             P("high", "number", "the highest priority to run"),
             P("low", "number", "the lowest priority to run"),
         ),
-        "any",
-        "Run the handlers of other sandboxes between two priorities; the first result that is "
-        "not nothing.",
+        "list",
+        "Run the handlers of other sandboxes between two priorities, up to the first result that "
+        "is not nothing: whether there was one, the result, and the data as they left it.",
         seen_as=("fire_event",),
     ),
     HostFunction(

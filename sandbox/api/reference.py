@@ -7,9 +7,7 @@ from sandbox.api.spec import HostFunction
 
 
 def _entry(function: HostFunction) -> str:
-    names = ", ".join(
-        f"{p.name}: {p.type}{'?' if p.optional else ''}" for p in function.parameters
-    )
+    names = ", ".join(f"{p.name}: {p.type}{'?' if p.optional else ''}" for p in function.parameters)
     lines = [f"### `{function.name}({names}) -> {function.result}`", "", function.doc, ""]
     if function.capability:
         lines.append(f"Needs the capability `{function.capability}`.")

@@ -59,7 +59,9 @@ class HostFunction:
             if value is None and (parameter.optional or parameter.type == "any"):
                 continue
             wanted = _TYPES[parameter.type]
-            if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted and object not in wanted):
+            if not isinstance(value, wanted) or (
+                isinstance(value, bool) and bool not in wanted and object not in wanted
+            ):
                 raise PluginError(
                     f"{self.name}: {parameter.name} must be a {parameter.type}, "
                     f"not {type(value).__name__}"

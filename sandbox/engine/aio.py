@@ -31,6 +31,10 @@ from sandbox.wire.frames import Frame, Kind
 from sandbox.wire.state import State
 
 _GREETING_SECONDS: Final = 30.0
+_CALL: Final = int(Kind.CALL)
+_NEST: Final = int(Kind.NEST)
+_RETURN: Final = int(Kind.RETURN)
+_RAISE: Final = int(Kind.RAISE)
 _MAX_UNREAD: Final = 4 * 2**20
 """Bytes that may wait to be read by a worker before it is taken for stuck."""
 
@@ -51,6 +55,9 @@ class Link(asyncio.Protocol):
         # Nested calls that wait until the worker stands still.
         self._held: deque[tuple[asyncio.Future[Value], Chain, str, list[Value]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
+        # Frames for a worker that is busy anyway: they leave together, at the end of this turn
+        # of the loop.
+        self._outgoing: list[bytes] = []
 
     # ------------------------------------------------------------------ transport
 
@@ -75,7 +82,7 @@ class Link(asyncio.Protocol):
 
     def _take(self, frame: Frame) -> None:
         kind, worker = frame[0], self.worker
-        if kind == Kind.RETURN or kind == Kind.RAISE:
+        if kind == _RETURN or kind == _RAISE:
             self._finished(frame)
         elif kind == Kind.HOST_CALL:
             self._host_call(frame)
@@ -97,12 +104,12 @@ class Link(asyncio.Protocol):
             self._held.append((future, chain, operation, arguments))
             self._pump()
         else:
-            self._start(Kind.CALL, future, chain, operation, arguments)
+            self._start(_CALL, future, chain, operation, arguments)
         return future
 
     def _start(
         self,
-        kind: Kind,
+        kind: int,
         future: asyncio.Future[Value],
         chain: Chain,
         operation: str,
@@ -119,11 +126,16 @@ class Link(asyncio.Protocol):
         if idle:
             worker.meter.begin(now)
             self._watch(min(worker.limits.cpu, worker.limits.wall))
-        elif kind is Kind.NEST:
+        elif kind == _NEST:
             worker.meter.resume(now)
         self._answers[number] = future
         self._chains[number] = chain
-        self.write(data)
+        if idle or kind == _NEST:
+            self.write(data)
+        else:
+            if not self._outgoing:
+                self._driver.loop.call_soon(self._flush)
+            self._outgoing.append(data)
 
     def _finished(self, frame: Frame) -> None:
         worker, number = self.worker, frame[1]
@@ -138,7 +150,7 @@ class Link(asyncio.Protocol):
             if state is State.RUNNING:
                 worker.meter.begin(now)
         if not future.done():
-            if frame[0] == Kind.RETURN:
+            if frame[0] == _RETURN:
                 future.set_result(frame[2])
             else:
                 future.set_exception(GuestRaised(frame[2]))
@@ -179,9 +191,9 @@ class Link(asyncio.Protocol):
             if waiting is not None and waiting in self._host_answers:
                 self._answer(waiting, *self._host_answers.pop(waiting))
             elif waiting is not None and self._held:
-                self._start(Kind.NEST, *self._held.popleft())
+                self._start(_NEST, *self._held.popleft())
             elif self._held and connection.state is State.IDLE:
-                self._start(Kind.CALL, *self._held.popleft())
+                self._start(_CALL, *self._held.popleft())
             else:
                 return
 
@@ -193,8 +205,18 @@ class Link(asyncio.Protocol):
         self.worker.meter.resume(self._driver.loop.time())
         self.write(data)
 
+    def _flush(self) -> None:
+        if self._outgoing:
+            data = b"".join(self._outgoing)
+            self._outgoing.clear()
+            self.write(data)
+
     def write(self, data: bytes) -> None:
         """Send bytes.  A worker that does not read is ended when too much waits for it."""
+        if self._outgoing:
+            # Frames must leave in the order in which the state machine saw them.
+            data = b"".join([*self._outgoing, data])
+            self._outgoing.clear()
         transport = self._transport
         if transport is None or transport.is_closing():
             return
@@ -324,5 +346,3 @@ class AsyncioDriver:
             reap()
 
         self.loop.add_reader(pidfd, ended)
-
-

@@ -8,6 +8,7 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, TypeVar
 
+from sandbox import manifest
 from sandbox.engine.aio import AsyncioDriver
 from sandbox.engine.clock import Clock, SystemClock
 from sandbox.engine.core import WAITING, Core, current_chain
@@ -17,6 +18,7 @@ from sandbox.engine.plugins import Source, StaticFile
 from sandbox.engine.scripts import Run, Scripts
 from sandbox.errors import EngineClosed
 from sandbox.limits import Limits, Usage
+from sandbox.manifest import Manifest
 from sandbox.messages import Request, Response
 from sandbox.policy import Policy
 from sandbox.values import Value
@@ -204,3 +206,7 @@ class AsyncEngine:
     def plugin_names(self) -> list[str]:
         """The plugin folders with scripts or a manifest, sorted."""
         return self._core.plugins.names()
+
+    def manifest(self, plugin: str) -> Manifest:
+        """What a plugin folder says of itself.  Raises `UnknownPlugin`, `PluginError`."""
+        return manifest.read(self._core.plugins.folder(plugin))

@@ -27,6 +27,11 @@ from sandbox.wire.state import State
 _READ: Final = 65_536
 _GREETING_SECONDS: Final = 30.0
 _monotonic = time.monotonic
+_CALL: Final = int(Kind.CALL)
+_NEST: Final = int(Kind.NEST)
+_RETURN: Final = int(Kind.RETURN)
+_RAISE: Final = int(Kind.RAISE)
+_HOST_CALL: Final = int(Kind.HOST_CALL)
 
 
 def _timeval(seconds: float) -> bytes:
@@ -119,14 +124,26 @@ class BlockingDriver:
             nested = connection.state is State.SUSPENDED
         if worker.death is not None:
             raise worker.death
-        data = connection.send(Kind.NEST if nested else Kind.CALL, new_id(), operation, arguments)
+        data = connection.send(_NEST if nested else _CALL, new_id(), operation, arguments)
         if nested:
             meter.resume(_monotonic())
         else:
             meter.begin(_monotonic())
         try:
             self._send(worker, data)
-            return await self._answer(worker, chain)
+            while True:
+                for frame in self._receive(worker):
+                    kind = frame[0]
+                    if kind == _RETURN:  # the state machine has made sure that it is ours
+                        return frame[2]
+                    if kind == _RAISE:
+                        raise GuestRaised(frame[2])
+                    if kind == _HOST_CALL:
+                        await self._host_call(worker, frame, chain)
+                    else:
+                        self._take_note(worker, frame)
+                        if worker.death is not None:
+                            raise worker.death
         finally:
             if nested:
                 meter.suspend(_monotonic())
@@ -144,53 +161,40 @@ class BlockingDriver:
         wanted = (State.IDLE, State.SUSPENDED) if chain.depth else (State.IDLE,)
         self._wait_until(lambda: not worker.alive or worker.connection.state in wanted)
 
-    async def _answer(self, worker: Worker, chain: Chain) -> Value:
-        while True:
-            for frame in self._receive(worker):
-                kind = frame[0]
-                if kind == 3:  # RETURN; the state machine has made sure that it is ours
-                    return frame[2]
-                if kind == 4:
-                    raise GuestRaised(frame[2])
-                if kind == 5:
-                    await self._host_call(worker, frame, chain)
-                else:
-                    self._take_note(worker, frame)
-                    if worker.death is not None:
-                        raise worker.death
-
     def _receive(self, worker: Worker) -> list[Frame]:
         precise = False
-        lock, receive = self.lock, worker.socket.recv
+        lock = self.lock
         while True:
             lock.release()
             try:
-                data = receive(_READ)
+                data = worker.socket.recv(_READ)
             except BlockingIOError:
                 data = None
             except OSError:
                 data = b""
             finally:
                 lock.acquire()
-            if data is None:
+            if data:
+                if precise and worker.death is None:
+                    self._set_timeout(worker, self._idle_timeout(worker))
+                try:
+                    frames = worker.connection.receive(data)
+                except ProtocolError as error:
+                    raise self._lied(worker, error) from None
+                if frames:
+                    return frames
+                self._check(worker)  # a frame that comes byte by byte is no way around the clock
+            elif data is None:
                 self._check(worker)
                 self._set_timeout(worker, worker.meter.remaining(_monotonic(), worker.limits))
                 precise = True
-                continue
-            if not data:
+            else:
                 self._state_changed()
                 raise worker.crashed()
-            if precise and worker.alive:
-                self._set_timeout(worker, self._idle_timeout(worker))
-            try:
-                frames = worker.connection.receive(data)
-            except ProtocolError as error:
-                text = f"the worker broke the protocol: {error.message}"
-                reason = SandboxCrashed(text, plugin=worker.plugin)
-                raise self.kill(worker, reason) from None
-            if frames:
-                return frames
-            self._check(worker)  # a frame that comes byte by byte is no way around the clock
+
+    def _lied(self, worker: Worker, error: ProtocolError) -> SandboxError:
+        text = f"the worker broke the protocol: {error.message}"
+        return self.kill(worker, SandboxCrashed(text, plugin=worker.plugin))
 
     def _check(self, worker: Worker) -> None:
         if worker.death is not None:

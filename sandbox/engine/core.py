@@ -310,21 +310,26 @@ class Core:
             return None
         if isinstance(listener, Sandbox):
             return await self.call(listener, "fire", [host, event, data], chain)
-        return await self._visit(self.routes.segments(host, event), host, event, data, chain)
+        segments = self.routes.segments(host, event)
+        return (await self._visit(segments, host, event, data, chain))[1]
 
     async def _visit(
         self, segments: Any, host: str, event: str, data: Value, chain: Chain | None
-    ) -> Value:
-        """Run an event's handlers sandbox by sandbox; changes to the data travel along."""
+    ) -> list[Value]:
+        """Run an event's handlers sandbox by sandbox; changes to the data travel along.
+
+        Returns whether a handler gave a result, the result, and the data.
+        """
         for sandbox, high, low in segments:
-            arguments = [host, event, data, high, low, True]
-            answer = await self.call(sandbox, "fire", arguments, chain)
-            if not isinstance(answer, list) or len(answer) != 3:
+            arguments = [host, event, data, high, low]
+            answer = await self.call(sandbox, "fire.part", arguments, chain)
+            if not isinstance(answer, list) or not 2 <= len(answer) <= 3:
                 continue
-            handled, result, data = answer
+            handled, result = answer[:2]
+            data = answer[2] if len(answer) == 3 else None
             if handled:
-                return result
-        return None
+                return [True, result, data]
+        return [False, None, data]
 
     async def items(
         self, host: str, key: str, *, but: Sandbox | None = None, chain: Chain | None = None
@@ -418,8 +423,8 @@ class Core:
     async def run_timers(self) -> int:
         """Run the timers that are due; returns how many ran.  Errors are logged."""
         count = 0
-        now = self.clock.monotonic()
-        while (due := self.timers.pop_due(now)) is not None:
+        now, mark = self.clock.monotonic(), self.timers.mark()
+        while (due := self.timers.pop_due(now, mark)) is not None:
             sandbox, number = due
             count += 1
             try:

@@ -129,4 +129,3 @@ def over_budget(worker: Worker, used: int) -> LimitExceeded:
     return LimitExceeded(
         "host_calls", allowed=worker.limits.host_calls, used=used, plugin=worker.plugin
     )
-

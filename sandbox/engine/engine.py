@@ -83,7 +83,8 @@ class Engine:
             if self._core.closed:
                 operation.close()
                 raise EngineClosed("the engine is closed")
-            return step(operation)
+            result: T = step(operation)
+            return result
 
     def _loading(self, chain: Chain) -> AbstractContextManager[object]:
         """Loading and unloading, one at a time; within a plugin's call the lock may be held by

@@ -16,6 +16,9 @@ from sandbox.errors import PluginError
 MAX_EVENTS: Final = 10_000
 """Events that one sandbox may listen to."""
 
+MAX_WRAPPED: Final = 100
+"""Events that one sandbox may wrap."""
+
 _MAX_NAME: Final = 1024
 _MAX_PRIORITIES: Final = 1000
 
@@ -29,10 +32,14 @@ class Routes:
     def __init__(self) -> None:
         self._routes: dict[tuple[str, str], dict[Sandbox, tuple[float, ...]]] = {}
         self._events: dict[Sandbox, set[tuple[str, str]]] = {}
+        self._wrapping: dict[tuple[str, str], dict[Sandbox, None]] = {}
         self._watchers: dict[tuple[str, str], set[Sandbox]] = {}
 
-    def listen(self, sandbox: Sandbox, host: Any, event: Any, priorities: Any) -> None:
-        """Take what a worker says of its handlers; an empty list means none any more.
+    def listen(
+        self, sandbox: Sandbox, host: Any, event: Any, priorities: Any, wraps: Any = False
+    ) -> None:
+        """Take what a worker says of its handlers; an empty list means none any more.  `wraps`
+        says that it has wrappers around the event.
 
         Raises `PluginError` for anything malformed: it comes from a worker.
         """
@@ -42,11 +49,13 @@ class Routes:
             or not 0 < len(event) <= _MAX_NAME
             or not isinstance(priorities, list)
             or len(priorities) > _MAX_PRIORITIES
+            or not isinstance(wraps, bool)
             or not all(type(p) in (int, float) and math.isfinite(p) for p in priorities)
         ):
             raise PluginError("malformed list of event handlers", plugin=sandbox.name)
         key = (host, event)
         own = self._events.setdefault(sandbox, set())
+        self._wrap(sandbox, key, wraps)
         if priorities:
             if key not in own and len(own) >= MAX_EVENTS:
                 raise PluginError(f"listens to more than {MAX_EVENTS} events", plugin=sandbox.name)
@@ -55,6 +64,17 @@ class Routes:
             self._routes.setdefault(key, {})[sandbox] = ordered
         else:
             self._drop(sandbox, key)
+
+    def _wrap(self, sandbox: Sandbox, key: tuple[str, str], wraps: bool) -> None:
+        wrapping = self._wrapping.get(key, {})
+        if wraps and sandbox not in wrapping:
+            if sum(sandbox in others for others in self._wrapping.values()) >= MAX_WRAPPED:
+                raise PluginError(f"wraps more than {MAX_WRAPPED} events", plugin=sandbox.name)
+            self._wrapping.setdefault(key, {})[sandbox] = None
+        elif not wraps and sandbox in wrapping:
+            del wrapping[sandbox]
+            if not wrapping:
+                del self._wrapping[key]
 
     def _drop(self, sandbox: Sandbox, key: tuple[str, str]) -> None:
         self._events.get(sandbox, set()).discard(key)
@@ -68,12 +88,18 @@ class Routes:
         keys = list(self._events.pop(sandbox, ()))
         for key in keys:
             self._drop(sandbox, key)
+        for key in [key for key, wrapping in self._wrapping.items() if sandbox in wrapping]:
+            self._wrap(sandbox, key, False)
         for watchers in self._watchers.values():
             watchers.discard(sandbox)
         return keys
 
-    def alone(self, host: str, event: str) -> Sandbox | None | bool:
-        """The only sandbox that listens; None when nobody does; True when there are several."""
+    def alone(self, host: str, event: str) -> Sandbox | bool | None:
+        """The only sandbox that needs to be asked; None when nobody listens; True when there are
+        several.  One that wraps the event is asked alone: inside its wrappers it asks the rest."""
+        wrapping = self._wrapping.get((host, event)) if self._wrapping else None
+        if wrapping:
+            return next(iter(wrapping))
         listeners = self._routes.get((host, event))
         if listeners is None:
             return None

@@ -12,7 +12,7 @@ log: Final = logging.getLogger("sandbox.engine")
 
 _MAX_TEXT: Final = 4096
 _MAX_FRAMES: Final = 50
-_CONTROL: Final = {code: "\N{REPLACEMENT CHARACTER}" for code in (*range(32), *range(127, 160))}
+_CONTROL: Final = dict.fromkeys((*range(32), *range(127, 160)), "�")
 _KEPT: Final = {ord("\n"): "\n", ord("\t"): "\t"}
 
 

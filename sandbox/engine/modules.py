@@ -179,7 +179,12 @@ class Modules:
             raise
 
     async def _add_host(
-        self, module: Module, host: str, chain: Chain, saved: Value = None, old: Module | None = None
+        self,
+        module: Module,
+        host: str,
+        chain: Chain,
+        saved: Value = None,
+        old: Module | None = None,
     ) -> Module:
         part = old or Module(host, module.name, module.sandbox, part=True)
         if old is None:
@@ -460,5 +465,3 @@ def _reason(error: SandboxError) -> str:
     if isinstance(error, PluginError) and error.file and error.line:
         return f"{error.file}:{error.line}: {error.message}"
     return error.message
-
-

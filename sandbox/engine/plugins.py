@@ -100,7 +100,10 @@ class Plugins:
         file = f"{name}.lib.{source.runtime.extension}"
         if not _NAME.fullmatch(name):
             return f"{name!r} is not a library name"
-        for file in (f"{name}.lib.{source.runtime.extension}", f"{name}.{source.runtime.extension}"):
+        for file in (
+            f"{name}.lib.{source.runtime.extension}",
+            f"{name}.{source.runtime.extension}",
+        ):
             for folder in (source.folder, source.folder / f"mod_{name}"):
                 path = folder / file
                 if path.is_file() and self._inside(path, source.folder):

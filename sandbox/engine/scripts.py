@@ -22,7 +22,6 @@ from sandbox.engine.plugins import MAX_SOURCE, Source, StaticFile, read_source
 from sandbox.engine.runtimes import RuntimeInfo, by_extension
 from sandbox.engine.sandbox import Sandbox
 from sandbox.errors import (
-    ConfigurationError,
     LimitExceeded,
     Panic,
     PluginError,
@@ -77,9 +76,7 @@ class Scripts:
 
     # ------------------------------------------------------------------ pool
 
-    async def _take(
-        self, kind: str, name: str, runtime: RuntimeInfo, limits: Limits
-    ) -> Sandbox:
+    async def _take(self, kind: str, name: str, runtime: RuntimeInfo, limits: Limits) -> Sandbox:
         key = (kind, name, runtime.name, limits)
         pool = self._pools.get(key)
         if pool is None:
@@ -227,7 +224,7 @@ class Scripts:
             raise SandboxCrashed("no worker could be started")
         meter = worker.meter
         meter.measure_next()
-        error = None
+        error: SandboxError | None = None
         answer: Any = None
         try:
             answer = await self._core.call(sandbox, "execute", arguments)
@@ -295,7 +292,9 @@ class Scripts:
             raise
         finally:
             self._give_back("code", "", sandbox, keep=keep)
-        return [name for name in answer if isinstance(name, str)] if isinstance(answer, list) else []
+        return (
+            [name for name in answer if isinstance(name, str)] if isinstance(answer, list) else []
+        )
 
 
 def clean_output(output: object) -> str:
@@ -329,5 +328,3 @@ _TOKEN: Final = frozenset(
 def _static(found: StaticFile) -> Response:
     kind = mimetypes.guess_type(found.path.name)[0] or "application/octet-stream"
     return Response(200, Headers({"Content-Type": kind}), found.path.read_bytes())
-
-

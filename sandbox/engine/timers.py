@@ -56,10 +56,18 @@ class Timers:
             heapq.heappop(self._heap)
         return None
 
-    def pop_due(self, now: float) -> tuple[Sandbox, int] | None:
-        """Take the next timer that is due at `now`, if any."""
+    def mark(self) -> int:
+        """The number of timers set so far; see `pop_due`."""
+        return self._count
+
+    def pop_due(self, now: float, mark: int) -> tuple[Sandbox, int] | None:
+        """Take the next timer that is due at `now`, if any.
+
+        Those set after `mark` wait for the next pass: a timer without delay that sets itself
+        again must not keep its engine busy for ever.
+        """
         due = self.next_due()
-        if due is None or due > now:
+        if due is None or due > now or self._heap[0][1] > mark:
             return None
         _, _, sandbox, number = heapq.heappop(self._heap)
         del self._valid[sandbox][number]

@@ -104,10 +104,9 @@ class Meter:
         self.wall += now - self._since
         if self.wall > self.wall_peak:
             self.wall_peak = self.wall
-        if self.output > self.output_peak:
-            self.output_peak = self.output
-        if self.host_calls > self.host_calls_peak:
-            self.host_calls_peak = self.host_calls
+        if self.output or self.host_calls:
+            self.output_peak = max(self.output, self.output_peak)
+            self.host_calls_peak = max(self.host_calls, self.host_calls_peak)
 
     def exceeded(self, now: float, limits: Limits) -> LimitExceeded | None:
         """The limit that the running call is over, if any."""

@@ -42,6 +42,7 @@ EXT_STANZA: Final = 6
 # Bytes that open a container (0x80-0x9f, 0xdc-0xdf) or an extension (0xc7-0xc9, 0xd4-0xd8).
 _OPENERS: Final = {*range(0x80, 0xA0), *range(0xC7, 0xCA), *range(0xD4, 0xD9), *range(0xDC, 0xE0)}
 _NOT_OPENERS: Final = bytes(set(range(256)) - _OPENERS)
+_WIDE: Final = b"\xcf"  # opens an unsigned 64-bit integer, which may be beyond what we allow
 _MAX_MAP: Final = MAX_ENTRIES // 4
 _MAX_EXTENSIONS: Final = 8192  # each costs a Python call: a body of nothing else would take 0.4 s
 
@@ -96,14 +97,15 @@ def pack_special(value: object) -> Any:
 def _base_scalar(value: object) -> str | int | float:
     for base in (str, int, float):
         if isinstance(value, base):
-            return base.__call__(value)
+            plain: str | int | float = base.__call__(value)
+            return plain
     raise EncodeError(f"a value of type {type(value).__name__} cannot cross")
 
 
 def _pack_time(value: datetime.datetime) -> bytes:
-    moment = value if value.tzinfo else value.replace(tzinfo=datetime.timezone.utc)
+    moment = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
     offset = moment.utcoffset() or datetime.timedelta()
-    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     micros = (moment - epoch) // datetime.timedelta(microseconds=1)
     seconds = int(offset.total_seconds())
     return micros.to_bytes(8, "big", signed=True) + seconds.to_bytes(4, "big", signed=True)
@@ -113,7 +115,7 @@ def _unpack_time(data: bytes) -> datetime.datetime:
     micros = int.from_bytes(data[:8], "big", signed=True)
     offset = int.from_bytes(data[8:12], "big", signed=True)
     zone = datetime.timezone(datetime.timedelta(seconds=offset))
-    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
+    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     return (epoch + datetime.timedelta(microseconds=micros)).astimezone(zone)
 
 
@@ -122,32 +124,56 @@ def _pack(value: Value, special: Callable[[object], Any] = pack_special) -> byte
     return packed
 
 
-def encode(value: Value, special: Callable[[object], Any] = pack_special) -> bytes:
-    """`value` as one body; `special` is the hook for types msgpack does not know.
+class Encoder:
+    """Encodes values; one per connection, because msgpack's packer keeps its buffer.
 
-    Raises `EncodeError` for a type that cannot cross, an integer beyond 64 bits, text that is
-    not valid Unicode, or nesting beyond `values.MAX_DEPTH` (which a cycle always is).
+    `special` is the hook for types that msgpack does not know.
     """
-    try:
-        body = _pack(value, special)
-    except OverflowError:
-        raise EncodeError("an integer beyond 64 bits cannot cross") from None
-    except UnicodeEncodeError:
-        raise EncodeError("text with lone surrogates cannot cross") from None
-    except RecursionError:
-        raise EncodeError(_too_deep()) from None
-    except ValueError as error:
-        if isinstance(error, EncodeError):
-            raise
-        raise EncodeError(_too_deep() if "recursion" in str(error) else str(error)) from None
-    if b"\xcf" in body and _beyond_int64(value):
+
+    __slots__ = ("_pack",)
+
+    def __init__(self, special: Callable[[object], Any] = pack_special) -> None:
+        self._pack: Callable[[Value], bytes] = msgpack.Packer(
+            default=special, strict_types=True
+        ).pack
+
+    def encode(self, value: Value) -> bytes:
+        """`value` as one body.
+
+        Raises `EncodeError` for a type that cannot cross, an integer beyond 64 bits, text that
+        is not valid Unicode, or nesting beyond `values.MAX_DEPTH` (which a cycle always is).
+        """
+        try:
+            body = self._pack(value)
+        except OverflowError:
+            raise EncodeError("an integer beyond 64 bits cannot cross") from None
+        except UnicodeEncodeError:
+            raise EncodeError("text with lone surrogates cannot cross") from None
+        except RecursionError:
+            raise EncodeError(_too_deep()) from None
+        except ValueError as error:
+            if isinstance(error, EncodeError):
+                raise
+            raise EncodeError(_too_deep() if "recursion" in str(error) else str(error)) from None
+        if len(body.translate(None, _NOT_OPENERS)) > MAX_DEPTH or _WIDE in body:
+            _check_outgoing(value, body)
+        return body
+
+
+def _check_outgoing(value: Value, body: bytes) -> None:
+    """The caps that need a look at the value; few bodies get here."""
+    if _WIDE in body and _beyond_int64(value):
         raise EncodeError("an integer beyond 64 bits cannot cross")
     openers = len(body.translate(None, _NOT_OPENERS))
     if openers > MAX_DEPTH and _depth(value) > MAX_DEPTH:
         raise EncodeError(_too_deep())
     if openers > MAX_CONTAINERS and _count(value) > MAX_CONTAINERS:
         raise EncodeError(f"a value holds more than {MAX_CONTAINERS} lists and maps")
-    return body
+
+
+def encode(value: Value, special: Callable[[object], Any] = pack_special) -> bytes:
+    """`value` as one body; see `Encoder.encode`."""
+    return Encoder(special).encode(value)
 
 
 def _too_deep() -> str:
@@ -157,30 +183,46 @@ def _too_deep() -> str:
 def decode(body: bytes, resolve: Resolver | None = None) -> Value:
     """The value in `body`, with function handles replaced by what `resolve` gives for them.
 
-    Raises `ProtocolError` for anything that `encode` would not send."""
-    try:
-        openers = len(body.translate(None, _NOT_OPENERS))
-        if openers <= MAX_DEPTH:
-            value = msgpack.unpackb(
-                body,
-                ext_hook=_unpack_few if resolve is None else _Budget(resolve).extension,
-                max_array_len=MAX_ENTRIES,
-                max_map_len=_MAX_MAP,
-            )
-        else:
-            value = _Budget(resolve).unpack(body, openers > MAX_CONTAINERS)
-            if _depth(value) > MAX_DEPTH:
-                raise ProtocolError(f"body nests deeper than {MAX_DEPTH} levels")
-        if b"\xcf" in body and _beyond_int64(value):
-            raise ProtocolError("body holds an integer beyond 64 bits")
-    except ProtocolError:
-        raise
-    except (ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
-        # msgpack raises subclasses of ValueError, and TypeError for keys that do not hash.
-        raise ProtocolError(f"malformed body: {type(error).__name__}") from None
-    except msgpack.exceptions.UnpackException as error:
-        raise ProtocolError(f"malformed body: {type(error).__name__}") from None
-    return value
+    Raises `ProtocolError` for anything that `encode` would not send.
+    """
+    return Decoder(resolve).decode(body)
+
+
+class Decoder:
+    """Decodes bodies; `resolve` gives the functions behind handles."""
+
+    __slots__ = ("_few", "_resolve")
+
+    def __init__(self, resolve: Resolver | None = None) -> None:
+        self._resolve = resolve
+        self._few = self._unpack_few
+
+    def _unpack_few(self, code: int, data: bytes) -> Value:
+        """The extension hook of bodies with so few openers that no budget is needed."""
+        return _Budget(self._resolve).extension(code, data)
+
+    def decode(self, body: bytes) -> Value:
+        """The value in `body`; see `decode`."""
+        try:
+            openers = len(body.translate(None, _NOT_OPENERS))
+            if openers <= MAX_DEPTH:
+                value = msgpack.unpackb(
+                    body, ext_hook=self._few, max_array_len=MAX_ENTRIES, max_map_len=_MAX_MAP
+                )
+            else:
+                value = _Budget(self._resolve).unpack(body, openers > MAX_CONTAINERS)
+                if _depth(value) > MAX_DEPTH:
+                    raise ProtocolError(f"body nests deeper than {MAX_DEPTH} levels")
+            if _WIDE in body and _beyond_int64(value):
+                raise ProtocolError("body holds an integer beyond 64 bits")
+        except ProtocolError:
+            raise
+        except (ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
+            # msgpack raises subclasses of ValueError, and TypeError for keys that do not hash.
+            raise ProtocolError(f"malformed body: {type(error).__name__}") from None
+        except msgpack.exceptions.UnpackException as error:
+            raise ProtocolError(f"malformed body: {type(error).__name__}") from None
+        return value
 
 
 class _Budget:
@@ -231,11 +273,6 @@ class _Budget:
 
     def _function(self, handle: HostFunction | GuestFunction) -> Value:
         return handle if self.resolve is None else self.resolve(handle)
-
-
-def _unpack_few(code: int, data: bytes) -> Value:
-    """The extension hook of bodies with so few openers that no budget is needed across them."""
-    return _Budget().extension(code, data)
 
 
 def _children(value: Value) -> Any:
@@ -301,4 +338,3 @@ def _stanza(parts: Value) -> Stanza:
     ):
         raise ProtocolError("body holds a malformed stanza")
     return Stanza(name, attr, children)
-

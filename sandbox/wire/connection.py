@@ -11,9 +11,16 @@ from typing import Final
 
 from sandbox.errors import ProtocolError
 from sandbox.values import Value
-from sandbox.wire.codec import Exporter, Resolver, decode, encode, exporting, pack_special
+from sandbox.wire.codec import (
+    Decoder,
+    Encoder,
+    Exporter,
+    Resolver,
+    exporting,
+    pack_special,
+)
 from sandbox.wire.frames import Frame, Kind, check
-from sandbox.wire.framing import MAX_FRAME, FrameBuffer, frame
+from sandbox.wire.framing import HEADER, MAX_FRAME, FrameBuffer
 from sandbox.wire.state import ConnectionState, State
 
 
@@ -36,7 +43,8 @@ class Connection:
     """A connection as one `role` sees it."""
 
     __slots__ = (
-        "_buffer", "_limit", "_machine", "_may_receive", "_may_send", "_resolve", "_special",
+        "_buffer", "_decode", "_encode", "_limit", "_machine", "_may_receive", "_may_send",
+        "_partial",
     )  # fmt: skip
 
     def __init__(
@@ -48,10 +56,11 @@ class Connection:
         resolve: Resolver | None = None,
     ) -> None:
         self._buffer = FrameBuffer(max_frame)
+        self._partial = False
         self._limit = max_frame
         self._machine = ConnectionState()
-        self._special = pack_special if export is None else exporting(export)
-        self._resolve = resolve
+        self._encode = Encoder(pack_special if export is None else exporting(export)).encode
+        self._decode = Decoder(resolve).decode
         engine = role is Role.ENGINE
         self._may_receive = _FROM_WORKER if engine else _FROM_ENGINE
         self._may_send = _FROM_ENGINE if engine else _FROM_WORKER
@@ -71,19 +80,22 @@ class Connection:
         """The id of the call that runs in the worker now."""
         return self._machine.running
 
-    def send(self, kind: Kind, *fields: Value) -> bytes:
+    def send(self, kind: int, *fields: Value) -> bytes:
         """The bytes of one frame.
 
         Raises `EncodeError` when a field cannot cross, `ProtocolError` when the frame is too
         large; both leave the connection as it was.  A frame that is not legal now is our own
         mistake: `ProtocolError`, and the connection is closed.
         """
-        outgoing = [int(kind), *fields]
-        data = frame(encode(outgoing, self._special), self._limit)
+        outgoing = [kind, *fields]
+        body = self._encode(outgoing)
+        size = len(body)
+        if size > self._limit:
+            raise ProtocolError(f"frame of {size} bytes, more than {self._limit}")
         if kind not in self._may_send:
-            raise ProtocolError(f"this side does not send {kind.name}")
-        self._machine.apply(check(outgoing))
-        return data
+            raise ProtocolError(f"this side does not send {Kind(kind).name}")
+        self._machine.apply(outgoing)
+        return size.to_bytes(HEADER, "big") + body
 
     def receive(self, data: bytes) -> list[Frame]:
         """The frames that `data` completed, checked, in order.
@@ -93,18 +105,32 @@ class Connection:
         """
         if self._machine.state is State.CLOSED:
             raise ProtocolError("the connection is closed")
+        size = len(data) - HEADER
         try:
-            return [self._accept(body) for body in self._buffer.feed(data)]
+            if (
+                not self._partial
+                and 0 < size <= self._limit
+                and int.from_bytes(data[:HEADER], "big") == size
+            ):
+                # One whole frame and nothing waiting: the everyday case skips the buffer.
+                incoming: Frame = check(self._decode(data[HEADER:]))
+                if incoming[0] not in self._may_receive:
+                    raise ProtocolError(f"{Kind(incoming[0]).name} comes from the wrong side")
+                self._machine.apply(incoming)
+                return [incoming]
+            frames = [self._accept(body) for body in self._buffer.feed(data)]
         except ProtocolError:
             self._machine.close()
             raise
+        self._partial = len(self._buffer) > 0
+        return frames
 
     def close(self) -> None:
         """The transport ended."""
         self._machine.close()
 
     def _accept(self, body: bytes) -> Frame:
-        incoming = check(decode(body, self._resolve))
+        incoming = check(self._decode(body))
         if incoming[0] not in self._may_receive:
             raise ProtocolError(f"{Kind(incoming[0]).name} comes from the wrong side")
         self._machine.apply(incoming)

@@ -40,11 +40,6 @@ class FrameBuffer:
 
         Raises `ProtocolError` for an empty body or one over the limit; the buffer is then void.
         """
-        # The common case, one whole frame and nothing waiting, skips the copy into the buffer.
-        if not self._buffer and len(data) > HEADER:
-            size = int.from_bytes(data[:HEADER], "big")
-            if size + HEADER == len(data) and size <= self._limit:
-                return [data[HEADER:]]
         buffer = self._buffer
         buffer += data
         bodies: list[bytes] = []

@@ -25,36 +25,36 @@ which role it plays for: both sides keep the same machine, and `frames.py` says 
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum
+from enum import IntEnum
 from typing import Final
 
 from sandbox.errors import ProtocolError
 from sandbox.wire.frames import Frame, Kind
 
 
-class State(Enum):
-    """The states of a connection."""
+class State(IntEnum):
+    """The states of a connection.  Integers, because the table is asked for every frame."""
 
-    OPENING = "opening"
-    IDLE = "idle"
-    RUNNING = "running"
-    SUSPENDED = "suspended"
-    CLOSED = "closed"
+    OPENING = 0
+    IDLE = 1
+    RUNNING = 2
+    SUSPENDED = 3
+    CLOSED = 4
 
 
-class Trigger(Enum):
+class Trigger(IntEnum):
     """What moves the machine: a frame kind, or one of the three ways in which a call ends."""
 
-    HELLO = "hello"
-    CALL = "call"
-    NEST = "nest"
-    END_LAST = "end, nothing waiting"
-    END_MORE = "end, calls waiting"
-    END_NESTED = "end of a nested call"
-    HOST_CALL = "host call"
-    HOST_ANSWER = "host answer"
-    NOTE = "note"
-    BYE = "bye"
+    HELLO = 0
+    CALL = 1
+    NEST = 2
+    END_LAST = 3  # no calls are waiting
+    END_MORE = 4  # calls are waiting
+    END_NESTED = 5  # the end of a nested call
+    HOST_CALL = 6
+    HOST_ANSWER = 7
+    NOTE = 8
+    BYE = 9
 
 
 _S, _T = State, Trigger
@@ -89,6 +89,8 @@ TRANSITIONS: Final[dict[State, dict[Trigger, State]]] = {
 }
 """state -> trigger -> next state.  A trigger that is absent is against the rules."""
 
+_CALL: Final = int(Kind.CALL)
+_RETURN: Final = int(Kind.RETURN)
 _ENDS: Final = frozenset({int(Kind.RETURN), int(Kind.RAISE)})
 _ANSWERS: Final = frozenset({int(Kind.HOST_RETURN), int(Kind.HOST_RAISE)})
 _SIMPLE: Final = {
@@ -115,9 +117,22 @@ class ConnectionState:
 
         Raises `ProtocolError`, and is CLOSED from then on, when the frame is not legal now.
         """
+        kind = frame[0]
+        if kind == _CALL and self.state is State.IDLE:
+            # The everyday move out of IDLE, as the table has it, without the way through it.
+            self._waiting.append(frame[1])
+            self.state = State.RUNNING
+            return self.state
+        if kind == _RETURN and self.state is State.RUNNING and not self._stack:
+            # And the everyday move back.
+            waiting = self._waiting
+            if waiting[0] == frame[1]:
+                waiting.popleft()
+                self.state = State.RUNNING if waiting else State.IDLE
+                return self.state
         following = TRANSITIONS[self.state].get(self._trigger(frame))
         if following is None:
-            self._refuse(f"{Kind(frame[0]).name} is not legal while {self.state.value}")
+            raise self._refuse(f"{Kind(kind).name} is not legal while {self.state.name.lower()}")
         self._remember(frame)
         self.state = following
         return following
@@ -153,7 +168,7 @@ class ConnectionState:
             return Trigger.HOST_CALL
         if kind in _ANSWERS:
             if not self._stack or self._stack[-1] != (Kind.HOST_CALL, frame[1]):
-                self._refuse(f"{Kind(kind).name} answers no open host call")
+                raise self._refuse(f"{Kind(kind).name} answers no open host call")
             return Trigger.HOST_ANSWER
         if kind == Kind.NEST:
             return Trigger.NEST
@@ -163,10 +178,10 @@ class ConnectionState:
         if self._stack:
             # Running with a stack means running a nested call: only that one may end now.
             if self._stack[-1] != (Kind.NEST, call_id):
-                self._refuse("RETURN or RAISE does not end the running nested call")
+                raise self._refuse("RETURN or RAISE does not end the running nested call")
             return Trigger.END_NESTED
         if not self._waiting or self._waiting[0] != call_id:
-            self._refuse("RETURN or RAISE does not end the running call")
+            raise self._refuse("RETURN or RAISE does not end the running call")
         return Trigger.END_LAST if len(self._waiting) == 1 else Trigger.END_MORE
 
     def _remember(self, frame: Frame) -> None:
@@ -185,6 +200,6 @@ class ConnectionState:
         elif kind == Kind.BYE:
             self.close()
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: str) -> ProtocolError:
         self.close()
-        raise ProtocolError(why)
+        return ProtocolError(why)

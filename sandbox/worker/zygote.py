@@ -12,6 +12,7 @@ Knows the runtime only by the name of its factory.  Nothing here runs guest code
 
 from __future__ import annotations
 
+import functools
 import gc
 import importlib
 import os
@@ -51,7 +52,7 @@ def main(factory_name: str, jail: bool) -> NoReturn:
         base = confine.base_address_space()
         if jail:
             confine.harden_zygote()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever it was, the engine is told
         control.send(msgpack.packb(["failed", f"{type(error).__name__}: {error}"]))
         os._exit(1)
     control.send(msgpack.packb(["ready", base]))
@@ -97,8 +98,8 @@ def _become_worker(
         memory, output, hosts = settings
         loop = Loop(
             runtime,
-            lambda size: os.read(CONTROL_FD, size),
-            lambda data: os.write(CONTROL_FD, data),
+            functools.partial(os.read, CONTROL_FD),
+            functools.partial(os.write, CONTROL_FD),
             os._exit,
         )
         pid = os.getpid()

@@ -7,7 +7,8 @@
 
 local core = ...
 
-local sort, next, ipairs, type = table.sort, next, ipairs, type
+local sort, next, ipairs, type, error = table.sort, next, ipairs, type, error
+local tostring = tostring
 local remove, insert = table.remove, table.insert
 
 local function by_priority(a, b)
@@ -16,8 +17,8 @@ local function by_priority(a, b)
 end
 
 -- A stand-alone bus, as util.events.new() makes them.  `changed(event, list)` is told of every
--- change of an event's sorted handler list.
-local function new_bus(changed)
+-- change of an event's sorted handler list and wrappers; `check(event, priority)` may refuse.
+local function new_bus(changed, check)
 	local handlers, sorted, wrappers, order = {}, {}, {}, 0
 	local bus = { sorted = sorted }
 
@@ -30,6 +31,7 @@ local function new_bus(changed)
 	end
 
 	function bus.add_handler(event, handler, priority)
+		if check then check(event, priority) end
 		local map = handlers[event]
 		if not map then map = {}; handlers[event] = map end
 		order = order + 1
@@ -94,6 +96,7 @@ local function new_bus(changed)
 		local list = wrappers[event]
 		if not list then list = {}; wrappers[event] = list end
 		insert(list, wrapper)
+		if changed and event then changed(event, sorted[event] or {}) end
 	end
 
 	function bus.remove_wrapper(event, wrapper)
@@ -102,6 +105,7 @@ local function new_bus(changed)
 			if list[i] == wrapper then remove(list, i) end
 		end
 		if list and #list == 0 then wrappers[event] = nil end
+		if list and changed and event then changed(event, sorted[event] or {}) end
 	end
 
 	function bus.has_wrapper(event) return wrappers[event] ~= nil or wrappers[false] ~= nil end
@@ -141,15 +145,30 @@ local function joined_fire(host, bus)
 		end
 		if not others then return bus.run(event, data) end
 		for _, segment in ipairs(segments(bus.sorted[event] or {}, others)) do
-			local result
-			if segment.mine then result = bus.run(event, data, segment.high, segment.low)
-			else result = core.host("event.fire", host, event, core.portable(data), segment.high, segment.low) end
-			if result ~= nil then return result end
+			if segment.mine then
+				local result = bus.run(event, data, segment.high, segment.low)
+				if result ~= nil then return result end
+			else
+				local sent = core.portable(data)
+				local answer = core.host("event.fire", host, event, sent, segment.high, segment.low)
+				core.take_changes(data, sent, answer[3])
+				if answer[1] then return answer[2] end
+			end
 		end
 	end
 end
 
 local buses = {}
+
+-- What the engine would refuse is the author's mistake, and an error where it was made.
+local function check(event, priority)
+	if type(event) ~= "string" or #event == 0 or #event > 1024 then
+		error("an event's name is a text of 1 to 1024 bytes", 0)
+	end
+	if priority ~= nil and (type(priority) ~= "number" or priority ~= priority or priority - priority ~= 0) then
+		error("an event handler's priority is a finite number", 0)
+	end
+end
 
 -- The bus of `host` ("*" is the global one), or nil when the engine has no such host.
 function core.bus(host)
@@ -163,8 +182,8 @@ function core.bus(host)
 				priorities[#priorities + 1] = last
 			end
 		end
-		core.note("hooks", host, event, priorities)
-	end)
+		core.note("hooks", host, event, priorities, bus.has_wrapper(event))
+	end, check)
 	foreign[host] = {}
 	bus.set_fire(joined_fire(host, bus))
 	buses[host] = bus
@@ -191,4 +210,40 @@ function core.portable(data, depth)
 	for key, value in next, data do copy[key] = core.portable(value, depth + 1) end
 	return copy
 end
+
+-- fire.part(host, event, data, high, low): this sandbox's handlers between two priorities, for an
+-- event that others listen to as well: {whether there was a result, the result, the data}.
+core.ops["fire.part"] = function(host, event, data, high, low)
+	local target = core.bus(host)
+	if not target then error("no host " .. tostring(host), 0) end
+	local result = target.run(event, data, high, low)
+	local answer = { result ~= nil, result, core.portable(data) }
+	-- A list has no holes: nothing is told apart from false by the first element.
+	if result == nil then answer[2] = false end
+	return answer
+end
+
+-- Handlers in other sandboxes got a copy of `data`, `sent`, and gave back `got`: bring what they
+-- changed into the table that our handlers share, leaving alone what could not cross.
+function core.take_changes(data, sent, got)
+	if type(data) ~= "table" or type(got) ~= "table" or type(sent) ~= "table" then return end
+	for key, value in next, got do
+		local own = data[key]
+		-- Numbers as keys of a map cross as text.
+		if own == nil and sent[key] == nil then
+			local number = core.tonumber(key)
+			if number and data[number] ~= nil then key, own = number, data[number] end
+		end
+		if type(value) ~= "table" or type(own) ~= "table" then
+			if own ~= value then data[key] = value end
+		elseif core.raw_getmetatable(own) == core.stanza_mt then
+			for field in next, own do own[field] = nil end
+			for field, part in next, value do own[field] = part end
+		else core.take_changes(own, sent[key], value) end
+	end
+	for key in next, sent do
+		if got[key] == nil and got[tostring(key)] == nil then data[key] = nil end
+	end
+end
+core.tonumber = tonumber
 core.raw_getmetatable = debug.getmetatable

@@ -50,7 +50,7 @@ local decode
 
 local function decode_list(s, pos, n)
 	if n == 0 then return setmetatable({}, list_mt), pos end
-	local t = {}
+	local t = n < 3 and {} or { nil, nil, nil, nil }
 	for i = 1, n do
 		local b = byte(s, pos)
 		if b < 0x80 then t[i] = b; pos = pos + 1
@@ -63,19 +63,25 @@ local function decode_list(s, pos, n)
 end
 
 local function decode_map(s, pos, n)
-	local t = {}
+	local t
+	-- Constructors that name keys make room for them: no growing step by step.
+	if n < 3 then t = {}
+	elseif n < 5 then t = { a = nil, b = nil, c = nil, d = nil }
+	else t = { a = nil, b = nil, c = nil, d = nil, e = nil, f = nil, g = nil, h = nil } end
 	for _ = 1, n do
-		local b, key, value = byte(s, pos), nil, nil
+		local b, key = byte(s, pos), nil
 		if b >= 0xa0 and b < 0xc0 then
 			local last = pos + b - 0xa0
 			key = sub(s, pos + 1, last); pos = last + 1
 		else key, pos = decode(s, pos) end
 		b = byte(s, pos)
-		if b >= 0xa0 and b < 0xc0 then
+		if b < 0x80 then t[key] = b; pos = pos + 1
+		elseif b >= 0xa0 and b < 0xc0 then
 			local last = pos + b - 0xa0
-			value = sub(s, pos + 1, last); pos = last + 1
-		else value, pos = decode(s, pos) end
-		t[key] = value
+			t[key] = sub(s, pos + 1, last); pos = last + 1
+		elseif b == 0xc3 then t[key] = true; pos = pos + 1
+		elseif b == 0xcb then t[key], pos = unpack(">d", s, pos + 1)
+		else t[key], pos = decode(s, pos) end
 	end
 	return t, pos
 end
@@ -174,11 +180,22 @@ end
 
 local encode
 
+-- The same short strings leave again and again: keys, above all.  Their encodings are kept.
+local short, short_count = {}, 0
+
+local function encode_short(v)
+	local encoded = encode_text(v)
+	if short_count == 4096 then short, short_count = {}, 0 end
+	short_count = short_count + 1
+	short[v] = encoded
+	return encoded
+end
+
 local function encode_key(k)
 	local kind = type(k)
-	if kind == "number" then k = tostring(k)
-	elseif kind ~= "string" then error("a table key of type " .. kind .. " cannot cross", 0) end
-	return encode_text(k)
+	if kind == "string" then return #k < 32 and encode_short(k) or encode_text(k) end
+	if kind == "number" then return encode_text(tostring(k)) end
+	error("a table key of type " .. kind .. " cannot cross", 0)
 end
 
 local function extension(code, data)
@@ -218,28 +235,27 @@ local function encode_table(v, out, n, depth)
 	end
 	-- Raw access only: a metamethod here would run guest code in the middle of a reply.
 	local length, count = rawlen(v), 0
-	for _ in next, v do count = count + 1 end
-	if count == 0 then
-		out[n + 1] = core.is_list_mt[mt] and "\x90" or "\x80"
-		return n + 1
-	end
-	n = n + 1
-	if count == length then
-		out[n] = header(count, 0x90, 16, 0xdc, 0xdd)
-		for i = 1, count do n = encode(rawget(v, i), out, n, depth + 1) end
-		return n
-	end
-	out[n] = header(count, 0x80, 16, 0xde, 0xdf)
-	for key, value in next, v do
-		if type(key) == "string" and #key < 32 and utf8len(key) then
-			out[n + 1], out[n + 2] = fixstr[#key], key
-			n = n + 2
-		else
-			n = n + 1
-			out[n] = encode_key(key)
+	local head = n + 1
+	n = head
+	if length > 0 then
+		for _ in next, v do count = count + 1 end
+		if count == length then
+			out[head] = header(count, 0x90, 16, 0xdc, 0xdd)
+			for i = 1, count do n = encode(rawget(v, i), out, n, depth + 1) end
+			return n
 		end
-		n = encode(value, out, n, depth + 1)
+		count = 0
 	end
+	for key, value in next, v do
+		count = count + 1
+		n = n + 1
+		out[n] = short[key] or encode_key(key)
+		local known = short[value]
+		if known then n = n + 1; out[n] = known
+		else n = encode(value, out, n, depth + 1) end
+	end
+	if count == 0 and core.is_list_mt[mt] then out[head] = "\x90"
+	else out[head] = header(count, 0x80, 16, 0xde, 0xdf) end
 	return n
 end
 
@@ -248,12 +264,7 @@ end
 function encode(v, out, n, depth)
 	local kind = type(v)
 	if kind == "string" then
-		local length = #v
-		if length < 32 and utf8len(v) then
-			out[n + 1], out[n + 2] = fixstr[length], v
-			return n + 2
-		end
-		out[n + 1] = encode_text(v)
+		out[n + 1] = short[v] or (#v < 32 and encode_short(v) or encode_text(v))
 	elseif kind == "number" then
 		if mathtype(v) == "float" then out[n + 1] = pack(">Bd", 0xcb, v)
 		else out[n + 1] = fixint[v] or pack(">Bi8", 0xd3, v) end
@@ -272,6 +283,18 @@ function core.encode_list(count, ...)
 	local n, values = 1, { ... }
 	for i = 1, count do n = encode(values[i], out, n, 1) end
 	return concat(out, "", 1, n)
+end
+
+-- One list of pieces serves every answer; encoding never yields, so it is never used twice at once.
+local pieces = {}
+
+-- The body `head`, then the encoding of `v`, as one string.
+function core.encode_after(head, v)
+	pieces[1] = head
+	local n = encode(v, pieces, 1, 1)
+	local body = concat(pieces, "", 1, n)
+	if n > 1024 then pieces = {} end
+	return body
 end
 
 -- Whether `v` is plain data all the way down (what `execute` may give back as a global).

@@ -2,10 +2,10 @@
 
 local core = ...
 
-local pack, concat, byte, type = string.pack, table.concat, string.byte, type
+local pack, byte, type = string.pack, string.byte, type
 local xpcall, create, tostring = xpcall, coroutine.create, tostring
 local unpack = table.unpack
-local decode, encode, ops, fault = core.decode, core.encode, core.ops, core.fault
+local decode, ops, fault = core.decode, core.ops, core.fault
 
 local NOTE <const> = 8
 local bus = core.bus
@@ -35,9 +35,10 @@ local notes = {
 	end,
 }
 
+local encode_after = core.encode_after
+
 local function body_of(kind, id, value)
-	local out = { pack(">BBBI4", 0x93, kind, 0xce, id) }
-	return concat(out, "", 1, encode(value, out, 1, 1))
+	return encode_after(pack(">BBBI4", 0x93, kind, 0xce, id), value)
 end
 
 local function raised(id, problem)
@@ -53,17 +54,28 @@ end
 
 local function encoded_return(id, value) return body_of(3, id, value) end
 
+-- The arguments of a call: decoded one by one into locals, without a table around them.
+local function arguments(body, pos, left)
+	if left == 0 then return end
+	local value, after = decode(body, pos)
+	return value, arguments(body, after, left - 1)
+end
+
 local function answer(body)
-	local frame = decode(body, 1)
-	local id, operation, arguments = frame[2], frame[3], frame[4]
 	if byte(body, 2) == NOTE then
-		notes[id](unpack(operation))
+		local frame = decode(body, 1)
+		notes[frame[2]](unpack(frame[3]))
 		return ""
 	end
+	local id, operation, pos, count
+	id, pos = decode(body, 3)
+	operation, pos = decode(body, pos)
+	-- No operation has more than 15 arguments, so that their list has a one-byte header.
+	count = byte(body, pos) - 0x90
 	core.output_used, core.denied, core.giving = 0, nil, false
 	local f = ops[operation]
 	if not f then return raised(id, "this runtime has no operation " .. tostring(operation)) end
-	local ok, result = xpcall(f, fault, unpack(arguments, 1, 6))
+	local ok, result = xpcall(f, fault, arguments(body, pos + 1, count))
 	if not ok then return raised(id, result) end
 	local encoded, reply = xpcall(encoded_return, fault, id, result)
 	return encoded and reply or raised(id, reply)

@@ -41,14 +41,14 @@ end
 
 local function new_api(name, host)
 	local api = setmetatable({ name = name, host = host, items = {}, event_handlers = {} }, { __index = core.module_api })
-	core.registries[api] = { hooks = {}, shared = {} }
+	core.registries[api] = { hooks = {}, shared = {}, timers = {} }
 	api._log = function(level, message, ...) return api:log(level, message, ...) end
 	return api
 end
 
 -- Setting module.host = "*" is the old spelling of module:set_global().
-local function watch_host(api)
-	if api.host == "*" and not rawget(api, "global") then
+local function watch_host(api, asked)
+	if asked ~= "*" and api.host == "*" and not rawget(api, "global") then
 		core.log(api.name, "*", "warn", "Setting module.host = '*' deprecated, call module:set_global() instead")
 		api:set_global()
 	end
@@ -62,6 +62,7 @@ local function release(api, quiet)
 		registry.hooks[i] = nil
 		hook.bus[hook.undo](hook.event, hook.handler)
 	end
+	for id in next, registry.timers do core.stop_task(id) end
 	for key, list in next, rawget(api, "items") or {} do
 		for i = #list, 1, -1 do
 			local item = list[i]
@@ -111,7 +112,7 @@ function ops.load(name, host, file, source, reloading, saved)
 	if not chunk then release(api, true); error(problem, 0) end
 	local ok, err = xpcall(function()
 		guarded(chunk, name)
-		watch_host(api)
+		watch_host(api, host)
 		if host == "*" then api:set_global() end
 		callback(api, "load")
 	end, fault)
@@ -128,7 +129,7 @@ end
 function ops.add_host(name, host, reloading, saved)
 	local global = modules["*"][name]
 	local part = setmetatable({ global = false, host = host, items = {}, event_handlers = {} }, { __index = global })
-	core.registries[part] = { hooks = {}, shared = {} }
+	core.registries[part] = { hooks = {}, shared = {}, timers = {} }
 	part._log = function(level, message, ...) return part:log(level, message, ...) end
 	part.environment = setmetatable({ module = part }, { __index = global.environment })
 	if reloading then part.reloading, part.saved_state = true, saved end

@@ -5,7 +5,7 @@
 
 local core = ...
 
-local type, error, ipairs, next = type, error, ipairs, next
+local type, error, ipairs, next, xpcall = type, error, ipairs, next, xpcall
 local setmetatable, rawget, tostring = setmetatable, rawget, tostring
 local insert, remove, unpack, pack = table.insert, table.remove, table.unpack, table.pack
 local format = core.library_format
@@ -92,7 +92,6 @@ function api:fire_event(event, data) return bus_of(self).fire_event(event, data)
 ---------------------------------------------------------------------------------- items
 
 function api:add_item(key, value)
-	self.items = rawget(self, "items") or {}
 	self.items[key] = self.items[key] or {}
 	insert(self.items[key], value)
 	core.note("items", self.name, self.host, key, #self.items[key])
@@ -227,30 +226,40 @@ end
 
 ---------------------------------------------------------------------------------- timers
 
+-- timers[id] = {run, kept}: `kept` is the set of its module's timers, which unloading stops.
 local timers, timer_count = {}, 0
-local timer_mt = { __index = {} }
-function timer_mt.__index:stop()
-	if timers[self.id] then
-		timers[self.id] = nil
-		core.host("timer.cancel", self.id)
-	end
+
+local function forget(id)
+	local timer = timers[id]
+	timers[id] = nil
+	if timer and timer.kept then timer.kept[id] = nil end
+	return timer ~= nil
 end
+
+-- End a timer; unknown ids are fine.
+function core.stop_task(id)
+	if forget(id) then core.host("timer.cancel", id) end
+end
+
+local timer_mt = { __index = {} }
+function timer_mt.__index:stop() core.stop_task(self.id) end
 timer_mt.__index.disarm = timer_mt.__index.stop
 function timer_mt.__index:reschedule(delay)
 	if timers[self.id] then core.host("timer.add", self.id, delay, self.plugin) end
 end
 
-local function start(plugin, delay, run)
+local function start(plugin, delay, kept, run)
 	timer_count = timer_count + 1
 	local timer = setmetatable({ id = timer_count, plugin = plugin }, timer_mt)
 	core.host("timer.add", timer.id, delay, plugin)
-	timers[timer.id] = run
+	timers[timer.id] = { run = run, kept = kept }
+	if kept then kept[timer.id] = true end
 	return timer
 end
 
 function api:add_timer(delay, callback, ...)
 	local args, this = pack(...), self
-	return start(self.name, delay, function(now)
+	return start(self.name, delay, registry(self).timers, function(now)
 		if this.loaded == false then return end
 		return callback(now, unpack(args, 1, args.n))
 	end)
@@ -259,21 +268,18 @@ end
 -- util.timer.add_task: not tied to a module's life.
 function core.add_task(delay, callback, param)
 	local timer
-	timer = start("", delay, function(now) return callback(now, timer.id, param) end)
+	timer = start("", delay, nil, function(now) return callback(now, timer.id, param) end)
 	return timer.id
-end
-
-function core.stop_task(id)
-	if timers[id] then timers[id] = nil; core.host("timer.cancel", id) end
 end
 
 -- The engine says that timer `id` is due.  Returns the delay until it wants to run again, or nil.
 function core.run_timer(id, now)
-	local run = timers[id]
-	if not run then return nil end
-	local again = run(now)
-	if type(again) == "number" and timers[id] then return again end
-	timers[id] = nil
+	local timer = timers[id]
+	if not timer then return nil end
+	local ok, again = xpcall(timer.run, core.fault, now)
+	if ok and type(again) == "number" and timers[id] then return again end
+	forget(id)
+	if not ok then error(again, 0) end
 	return nil
 end
 

@@ -1,0 +1,2 @@
+-- Answers an event with its own data: the smallest useful call.
+module:hook("echo", function(event) return event end)

@@ -1,0 +1,51 @@
+"""Options that several commands have: limits, isolation, and how a command is declared."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any, Final
+
+from sandbox.engine.core import ISOLATIONS
+from sandbox.limits import Limits
+
+_LIMITS: Final = (
+    ("cpu", "1s", "processor time of one call"),
+    ("wall", "5s", "elapsed time of one call, without waiting for the engine"),
+    ("memory", "64MiB", "memory of one worker beyond the bare interpreter"),
+    ("output", "1MiB", "what one call may print, log and answer"),
+)
+
+
+def command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], about: str, example: str
+) -> argparse.ArgumentParser:
+    """Declare a command; `run` returns its exit status."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=about, description=about, epilog=f"example: {example}"
+    )
+    parser.set_defaults(command=run)
+    return parser
+
+
+def add_isolation(parser: argparse.ArgumentParser) -> None:
+    """`--isolation`."""
+    parser.add_argument(
+        "--isolation",
+        choices=ISOLATIONS,
+        default="confined",
+        help="how workers are kept apart (default: confined; the others are for plugins you trust)",
+    )
+
+
+def add_limits(parser: argparse.ArgumentParser) -> None:
+    """`--cpu --wall --memory --output`."""
+    for name, default, about in _LIMITS:
+        parser.add_argument(
+            f"--{name}", default=default, metavar=default, help=f"{about} (default: {default})"
+        )
+
+
+def limits_of(options: argparse.Namespace) -> Limits:
+    """The limits that were asked for; raises `ConfigurationError` naming a bad one."""
+    return Limits(options.cpu, options.wall, options.memory, options.output)

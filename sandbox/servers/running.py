@@ -1,0 +1,82 @@
+"""Running an application on an embedded uvicorn until a signal or `Stop` ends it.
+
+Owns the listening socket, the signals and what is logged; knows nothing of plugins.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Callable, Generator
+from typing import Final
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from sandbox.errors import ConfigurationError
+
+GRACE_SECONDS: Final = 5
+"""How long answers that are under way may take once the server is told to end."""
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one.
+
+    Raises `ConfigurationError` naming the address when it cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from None
+
+
+def address_of(listener: socket.socket) -> str:
+    """The URL of a listening socket, with its real port."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+class Server(uvicorn.Server):
+    """A uvicorn that tells when it listens, and whose end by a signal is a clean end.
+
+    uvicorn itself raises the signal again once it has shut down, which would end the process
+    with the signal's status.
+    """
+
+    def __init__(self, app: ASGIApp, started: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                lifespan="off",
+                ws="none",
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        self._when_started = started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn."""
+        await super().startup(sockets)
+        self._when_started()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        """End on SIGINT and SIGTERM; a second one does not wait for answers under way."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in _SIGNALS}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
