@@ -15,6 +15,8 @@ import msgpack
 from benchmarks.call import HOST, PLUGINS
 from benchmarks.report import Row, alternate, benchmark
 from sandbox import Engine, SandboxError
+from sandbox.engine.runtimes import by_name
+from sandbox.engine.sandbox import Sandbox
 
 _ROUNDS: Final = 40
 
@@ -111,16 +113,8 @@ def _pss(pid: int) -> int:
 @benchmark("memory.idle")
 def idle() -> Iterator[Row]:
     """Proportional memory of an idle sandbox with a module loaded, among twenty."""
-    hosts = [f"host{n}.example" for n in range(20)]
-    engines = [Engine([PLUGINS], hosts)]
-    try:
-        engine = engines[0]
-        for _ in range(20):
-            engine._core.sandboxes and None
+    with Engine() as engine:
         pids = []
-        from sandbox.engine.runtimes import by_name
-        from sandbox.engine.sandbox import Sandbox
-
         for number in range(20):
             one = Sandbox(f"idle{number}", "code", ("",), by_name("lua"), engine._core.limits)
             engine._core.sandboxes.append(one)
@@ -129,7 +123,4 @@ def idle() -> Iterator[Row]:
             assert one.worker is not None
             pids.append(one.worker.pid)
         pss = statistics.median(_pss(pid) for pid in pids)
-    finally:
-        for engine in engines:
-            engine.close()
     yield Row("memory.idle", pss / 2**20, "MiB", None, None)

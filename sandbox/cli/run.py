@@ -7,6 +7,8 @@ beside a manifest (or any file with `--request`) answers a request, all else is 
 from __future__ import annotations
 
 import argparse
+import logging
+import os
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -52,7 +54,9 @@ def run(options: argparse.Namespace) -> int:
     path = Path(options.file)
     runtime = _checked(path)
     limits = limits_of(options)
-    path = path.resolve()
+    path = Path(os.path.abspath(path))
+    # The engine's own warnings say again what the outcome says.
+    logging.getLogger("sandbox.engine").setLevel(logging.ERROR)
     module = _MODULE.fullmatch(path.stem)
     settings: dict[str, Any] = {"limits": limits, "isolation": options.isolation, "workers": 1}
     if options.request is not None or (path.stem == "main" and _has_manifest(path.parent)):
@@ -70,10 +74,11 @@ def _checked(path: Path) -> RuntimeInfo:
     if path.is_dir():
         raise ConfigurationError(f"{path}: is a directory; `sandbox check` takes one")
     try:
-        with open(path, "rb") as file:
-            size = file.seek(0, 2)
+        size = os.stat(path).st_size
     except OSError as error:
         raise ConfigurationError(f"{path}: {error.strerror}") from None
+    if not path.is_file() or not os.access(path, os.R_OK):
+        raise ConfigurationError(f"{path}: is not a file that can be read")
     if runtime is None:
         known = ", ".join(f".{extension}" for extension in sorted(by_extension()))
         raise ConfigurationError(f"{path}: no runtime for this kind of file; there are {known}")

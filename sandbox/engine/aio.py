@@ -82,7 +82,7 @@ class Link(asyncio.Protocol):
 
     def _take(self, frame: Frame) -> None:
         kind, worker = frame[0], self.worker
-        if kind == _RETURN or kind == _RAISE:
+        if kind in (_RETURN, _RAISE):
             self._finished(frame)
         elif kind == Kind.HOST_CALL:
             self._host_call(frame)

@@ -10,7 +10,8 @@ import importlib
 import logging
 import math
 import socket
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
 
@@ -188,9 +189,9 @@ class Core:
         two the worker is gone, and `died` has been told.
         """
         chain = current_chain.get() if chain is None else chain
-        if sandbox.restart is not None and not chain.lifecycle:
-            await sandbox.restart
-        worker = sandbox.worker or await self.spawn(sandbox)
+        worker = sandbox.worker
+        if worker is None or sandbox.busy:
+            worker = await self._ready(sandbox, chain)
         try:
             return await self.driver.call(worker, operation, arguments, chain)
         except GuestRaised as raised:
@@ -203,11 +204,38 @@ class Core:
             await self._lost(sandbox, error)
         raise error
 
+    async def _ready(self, sandbox: Sandbox, chain: Chain) -> Worker:
+        """The sandbox's worker, started if it has none.  While somebody starts it, or brings its
+        modules back, everybody else waits: a call in between would find nothing loaded."""
+        while sandbox.busy and not chain.reviving:
+            await self.driver.wait_in(sandbox.line)
+        if sandbox.worker is not None:
+            return sandbox.worker
+        if sandbox.busy:
+            return await self.spawn(sandbox)
+        with self._keeping_others_out(sandbox):
+            return await self.spawn(sandbox)
+
+    @contextmanager
+    def _keeping_others_out(self, sandbox: Sandbox) -> Iterator[None]:
+        sandbox.busy = True
+        try:
+            yield
+        finally:
+            sandbox.busy = False
+            while sandbox.line:
+                self.driver.wake(sandbox.line)
+
     async def _lost(self, sandbox: Sandbox, error: SandboxError) -> None:
         log.warning("sandbox %s: %s", sandbox.name, one_line(error.message))
         self.discard(sandbox)
-        if self.died is not None:
+        if self.died is None:
+            return
+        if sandbox.busy:
             await self.died(sandbox, error)
+        else:
+            with self._keeping_others_out(sandbox):
+                await self.died(sandbox, error)
 
     def discard(self, sandbox: Sandbox) -> None:
         """End a sandbox's worker, if any, and forget all it had registered."""

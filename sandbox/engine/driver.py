@@ -26,12 +26,12 @@ class Chain:
     """Where an operation comes from: the embedder (depth 0), or a host call of a plugin.
 
     Operations on behalf of a host call run inside it (NEST) where the worker waits, so that two
-    plugins that ask for each other never wait for each other.  `lifecycle` says that the chain
-    already holds the lock of loading and unloading.
+    plugins that ask for each other never wait for each other.  `reviving` says that the chain
+    brings a sandbox's modules back after a death, and need not wait for that to be over.
     """
 
     depth: int = 0
-    lifecycle: bool = False
+    reviving: bool = False
 
     def deeper(self) -> Chain:
         """The chain of a host call made within this one.
@@ -40,7 +40,7 @@ class Chain:
         """
         if self.depth >= MAX_CHAIN:
             raise PluginError(f"host calls nest deeper than {MAX_CHAIN} levels")
-        return Chain(self.depth + 1, self.lifecycle)
+        return Chain(self.depth + 1, self.reviving)
 
 
 TOP: Final = Chain()

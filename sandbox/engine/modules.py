@@ -259,16 +259,23 @@ class Modules:
 
     # ------------------------------------------------------------------ reload
 
-    async def reload(self, host: str, name: str, chain: Chain) -> Module:
-        """Reload an instance: save, unload, chunk, load, restore."""
+    async def reload(
+        self, host: str, name: str, chain: Chain, cascade: frozenset[Module] = frozenset()
+    ) -> Module:
+        """Reload an instance: save, unload, chunk, load, restore.
+
+        `cascade` are the instances whose reload led to this one: modules that depend on each
+        other in a circle are reloaded once.
+        """
         module = self._map.get((host, name))
         if module is None:
             raise LifecycleError("module-not-loaded", plugin=name)
+        cascade |= {module}
         if module.state is ModuleState.FAILED:
             self._drop(module, None)
             return await self.load(host, name, chain)
         if module.part:
-            return await self._reload_part(module, chain)
+            return await self._reload_part(module, chain, cascade)
         source = self._core.plugins.find_module(name)
         # A file that does not compile leaves the running module alone.
         await self._core.call(module.sandbox, "check", [source.file, source.content], chain)
@@ -278,6 +285,7 @@ class Modules:
             await self._unload_one(part, chain, reloading=True)
         await self._unload_one(module, chain, reloading=True)
         module.move(Step.RELOAD)
+        module.needs.clear()
         try:
             await self._load_chunk(
                 module.sandbox, host, name, source, chain, saved[module.host], old=module
@@ -287,21 +295,25 @@ class Modules:
                 self._drop(part, None)
             raise
         await self._restore(module, saved[module.host], chain)
-        await self._announce("module-reloaded", module, chain)
+        await self._announce("module-reloaded", module, chain, cascade)
         for part in parts:
             part.move(Step.RELOAD)
+            part.needs.clear()
             await self._add_host(module, part.host, chain, saved[part.host], old=part)
             await self._restore(part, saved[part.host], chain)
-            await self._announce("module-reloaded", part, chain)
+            await self._announce("module-reloaded", part, chain, cascade)
         return module
 
-    async def _reload_part(self, part: Module, chain: Chain) -> Module:
+    async def _reload_part(
+        self, part: Module, chain: Chain, cascade: frozenset[Module]
+    ) -> Module:
         saved = await self._save(part, chain)
         await self._unload_one(part, chain, reloading=True)
         part.move(Step.RELOAD)
+        part.needs.clear()
         await self._add_host(self._map["*", part.name], part.host, chain, saved, old=part)
         await self._restore(part, saved, chain)
-        await self._announce("module-reloaded", part, chain)
+        await self._announce("module-reloaded", part, chain, cascade)
         return part
 
     async def _save(self, module: Module, chain: Chain) -> Value:
@@ -328,7 +340,9 @@ class Modules:
 
     # ------------------------------------------------------------------ events and dependents
 
-    async def _announce(self, event: str, module: Module, chain: Chain) -> None:
+    async def _announce(
+        self, event: str, module: Module, chain: Chain, cascade: frozenset[Module] = frozenset()
+    ) -> None:
         """Fire the life cycle's event on the module's host, then follow dependencies."""
         host, name = module.host, module.name
         try:
@@ -347,8 +361,8 @@ class Modules:
                 continue
             if event == "module-unloaded":
                 await self.unload(other.host, other.name, chain)
-            else:
-                await self.reload(other.host, other.name, chain)
+            elif other not in cascade:
+                await self.reload(other.host, other.name, chain, cascade)
 
     # ------------------------------------------------------------------ death of a worker
 
@@ -370,7 +384,7 @@ class Modules:
         await self._bring_back(sandbox, again)
 
     async def _bring_back(self, sandbox: Sandbox, modules: list[Module]) -> None:
-        chain = Chain(current_chain.get().depth, lifecycle=True)
+        chain = Chain(current_chain.get().depth, reviving=True)
         for module in modules:
             try:
                 if module.part:

@@ -66,6 +66,12 @@ def read_source(path: Path, shown: str, plugin: str) -> bytes:
     return content
 
 
+def _fits(*parts: str) -> bool:
+    """Whether the kernel takes a relative path of these names; a longer one is not there."""
+    sizes = [len(os.fsencode(part)) for part in parts]
+    return max(sizes, default=0) <= 255 and sum(sizes) + len(sizes) <= 2048
+
+
 class Plugins:
     """The plugin folders of one engine, searched in the order given."""
 
@@ -118,18 +124,21 @@ class Plugins:
             entry.name
             for root in self.roots
             for entry in os.scandir(root)
-            if entry.is_dir() and _FOLDER.fullmatch(entry.name) and self._serves(Path(entry.path))
+            if entry.is_dir()
+            and _FOLDER.fullmatch(entry.name)
+            and self._serves(Path(entry.path))
+            and self._inside(Path(entry.path), root)
         }
         return sorted(found)
 
     @staticmethod
     def _serves(folder: Path) -> bool:
         names = {f"main.{extension}" for extension in runtimes.by_extension()}
-        return any((folder / name).is_file() for name in {manifest.NAME, *names})
+        return any((folder / name).exists() for name in {manifest.NAME, *names})
 
     def folder(self, plugin: str) -> Path:
         """The folder of a plugin with scripts.  Raises `UnknownPlugin`."""
-        if _FOLDER.fullmatch(plugin):
+        if _fits(plugin) and _FOLDER.fullmatch(plugin):
             for root in self.roots:
                 path = root / plugin
                 if path.is_dir() and self._serves(path) and self._inside(path, root):
@@ -145,7 +154,7 @@ class Plugins:
         """
         folder = self.folder(plugin)
         parts = [part for part in path.split("/") if part]
-        if all(_FOLDER.fullmatch(part) for part in parts) and parts != [manifest.NAME]:
+        if _fits(*parts) and all(map(_FOLDER.fullmatch, parts)) and parts != [manifest.NAME]:
             target = folder.joinpath(*parts)
             if target.is_dir() and parts and self._inside(target, folder):
                 return self._main(target, folder, plugin)
@@ -170,7 +179,7 @@ class Plugins:
         """A file of a plugin's folder that a script of it imports: (file name, source)."""
         folder = self.folder(plugin)
         parts = name.split(".") if "/" not in name else name.split("/")
-        if not all(_NAME.fullmatch(part) for part in parts):
+        if not _fits(*parts) or not all(map(_NAME.fullmatch, parts)):
             return None
         path = folder.joinpath(*parts[:-1], f"{parts[-1]}.{runtime.extension}")
         if not path.is_file() or not self._inside(path, folder):

@@ -5,8 +5,9 @@ Data and small questions; making workers and bringing them back is `core.py`'s b
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections import deque
 from dataclasses import dataclass, field
+from typing import Any
 
 from sandbox.engine.lifecycle import Module
 from sandbox.engine.runtimes import RuntimeInfo
@@ -31,6 +32,7 @@ class Sandbox:
     modules: list[Module] = field(default_factory=list)
     deaths: list[float] = field(default_factory=list)
     """Clock readings of the recent deaths of its workers."""
-    restart: Awaitable[object] | None = None
-    """Set while its modules are being brought back, where others can run meanwhile."""
-    closed: bool = False
+    busy: bool = False
+    """Whether its worker is being started, or its modules brought back after a death."""
+    line: deque[Any] = field(default_factory=deque)
+    """Who waits for that to be over."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from sandbox import manifest
 from sandbox.engine.core import Core
@@ -174,8 +175,8 @@ class Scripts:
             return plain(500, reason_phrase(500))
         headers = _headers(answer.get("headers"))
         redirect = answer.get("redirect")
-        if isinstance(redirect, str):
-            headers.append(("Location", one_line(redirect)))
+        if isinstance(redirect, str | bytes):
+            headers.append(("Location", quote(redirect, safe=_URL)))
         body = answer.get("body")
         if isinstance(body, str):
             body = body.encode("utf-8", "replace")
@@ -207,8 +208,8 @@ class Scripts:
         content = source.encode("utf-8", "surrogateescape") if isinstance(source, str) else source
         total = len(content) + sum(len(text) for text in modules.values())
         if total > MAX_SOURCE:
-            error = PluginError(f"{file}: {total} bytes of source are more than {MAX_SOURCE}")
-            return Run(ok=False, error=error)
+            too_long = PluginError(f"{file}: {total} bytes of source are more than {MAX_SOURCE}")
+            return Run(ok=False, error=too_long)
         given = {
             name: text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text
             for name, text in modules.items()
@@ -230,6 +231,7 @@ class Scripts:
             answer = await self._core.call(sandbox, "execute", arguments)
         except (PluginError, LimitExceeded, SandboxCrashed) as failed:
             error = failed
+        meter.output += len(clean_output(text_map(answer).get("output")))
         usage = meter.usage(wanted)
         run = self._run(answer, error, usage, wanted)
         # Workers for limits of one call only are not kept; and a limit inside a run ends them.
@@ -318,6 +320,9 @@ def _headers(value: object) -> list[tuple[str, str]]:
                 text = "".join(" " if ord(c) < 32 or ord(c) == 127 else c for c in one)
                 fields.append((name, text.encode("latin-1", "replace").decode("latin-1")))
     return fields
+
+
+_URL: Final = "%/:?#[]@!$&'()*+,;="  # what has a meaning in a URL (RFC 3986), and stays
 
 
 _TOKEN: Final = frozenset(

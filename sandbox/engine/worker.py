@@ -5,6 +5,7 @@ Owns killing, reaping and the reason of death.  How bytes are moved is the drive
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -22,6 +23,7 @@ from sandbox.wire.frames import VERSION, Frame, Kind
 
 _MAX_HANDLES: Final = 4096
 _NEARLY_ALL: Final = 0.9
+_OUT_OF_MEMORY: Final = 72  # exit status by which a worker says so (sandbox/worker/zygote.py)
 
 
 class Worker:
@@ -87,10 +89,8 @@ class Worker:
         self._handles.clear()
         self._numbers.clear()
         if self.pidfd >= 0:
-            try:
+            with contextlib.suppress(ProcessLookupError):  # dead already, waiting to be reaped
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it was dead already, and waits to be reaped
             if reason is not None and when_dead is not None:
                 when_dead(self.pidfd, self._reap)
             else:
@@ -113,6 +113,10 @@ class Worker:
     def _explain(self, status: int, peak: int) -> SandboxError:
         if not os.WIFSIGNALED(status):
             code = os.waitstatus_to_exitcode(status)
+            if code == _OUT_OF_MEMORY:
+                return LimitExceeded(
+                    "memory", allowed=self.limits.memory, used=peak, plugin=self.plugin
+                )
             return SandboxCrashed(f"the worker exited with status {code}", plugin=self.plugin)
         number = os.WTERMSIG(status)
         # Lua and CPython abort or fault where an allocation fails at the wrong moment.

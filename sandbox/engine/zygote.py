@@ -6,6 +6,7 @@ named here and never imported: it lives in another process.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import sys
@@ -123,7 +124,5 @@ class Zygote:
     def close(self) -> None:
         """Hang up: the zygote exits, and every worker of it is killed by the kernel."""
         self._control.close()
-        try:
+        with contextlib.suppress(ChildProcessError):  # the embedder's own handler was faster
             os.waitpid(self.pid, 0)
-        except ChildProcessError:
-            pass  # the embedder's own SIGCHLD handling was faster

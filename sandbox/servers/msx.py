@@ -14,14 +14,14 @@ import asyncio
 import logging
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
 from starlette.staticfiles import StaticFiles
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from sandbox.engine.async_engine import AsyncEngine
 from sandbox.engine.faults import one_line
@@ -51,6 +51,8 @@ CORS: Final = (
 )
 """What ServeMSX sends with every answer."""
 
+_CORS_FIELDS: Final = [(name.lower().encode(), value.encode()) for name, value in CORS]
+
 # How a message is framed is the server's business alone: a script that set these could make one
 # answer look like two.  CORS fields are ours, too.
 _OURS: Final = frozenset(
@@ -70,9 +72,10 @@ def create_app(engine: AsyncEngine) -> Starlette:
     app = Starlette(exception_handlers={Exception: _internal_error})
     elsewhere = app.router.default
 
+    front = FrontEnd(engine)
+
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        front = FrontEnd(engine).answer if scope["type"] == "http" else elsewhere
-        await front(scope, receive, send)
+        await (front.answer if scope["type"] == "http" else elsewhere)(scope, receive, send)
 
     # The default of the router, not a route: a route's pattern does not match every path there
     # is ("*", "http://host/p/", a line feed in a name), and those must be answered as well.
@@ -93,7 +96,9 @@ async def serve(engine: AsyncEngine, host: str, port: int, started: Callable[[st
 
 async def _internal_error(_: HttpRequest, error: Exception) -> HttpResponse:
     """A bug of ours.  The server logs it; the client learns nothing but that."""
-    return _sent(plain(500, reason_phrase(500)))
+    answer = _sent(plain(500, reason_phrase(500)))
+    answer.raw_headers.extend(_CORS_FIELDS)
+    return answer
 
 
 class FrontEnd:
@@ -104,15 +109,22 @@ class FrontEnd:
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request (ASGI)."""
+
+        async def send_with_cors(message: Message) -> None:
+            # Here, because Starlette makes some answers by itself, such as those to bad ranges.
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message["headers"], *_CORS_FIELDS]
+            await send(message)
+
         response = await self._respond(scope, receive)
         if response is not None:
-            await response(scope, receive, send)
+            await response(scope, receive, send_with_cors)
 
     async def _respond(self, scope: Scope, receive: Receive) -> HttpResponse | None:
         """What to answer; None when the client has gone."""
         method = scope["method"]
         if method == "OPTIONS":
-            return HttpResponse(headers=dict(CORS))
+            return HttpResponse()
         target = _AUTHORITY.sub("", scope["raw_path"].decode("latin-1"), count=1) or "/"
         if method == "CONNECT":
             # It asks for a tunnel, which this is not; ServeMSX runs scripts outside its folder.
@@ -177,8 +189,8 @@ class FrontEnd:
         if scope["method"] not in ("GET", "HEAD"):
             return _sent(plain(405, reason_phrase(405)))
         entries = [self._entry(name) for name in self._engine.plugin_names()]
-        headers = {**dict(CORS), "Content-Security-Policy": POLICY}
-        return HttpResponse(page(entries), headers=headers, media_type="text/html")
+        policy = {"Content-Security-Policy": POLICY}
+        return HttpResponse(page(entries), headers=policy, media_type="text/html")
 
     def _entry(self, name: str) -> Entry:
         label, language, problem = name, "", ""
@@ -242,7 +254,7 @@ async def _body(receive: Receive) -> bytes | None:
 def _sent(response: Response) -> HttpResponse:
     """An answer as Starlette sends it, with our header fields."""
     body = b"" if response.status in _NO_BODY else response.body
-    answer = HttpResponse(body, response.status, headers=dict(CORS))
+    answer = HttpResponse(body, response.status)
     fields = response.headers.items_all()
     if body and "content-type" not in {name.lower() for name, _ in fields}:
         fields.append(("Content-Type", _kind(body)))
@@ -278,13 +290,8 @@ def _file(found: StaticFile, scope: Scope) -> HttpResponse:
         return _sent(plain(403, reason_phrase(403)))
     files = StaticFiles(check_dir=False)
     answer = files.file_response(found.path, status, scope)
-    _add(answer, (*CORS, ("X-Content-Type-Options", "nosniff")))
+    answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
-
-
-def _add(answer: HttpResponse, fields: Iterable[tuple[str, str]]) -> None:
-    for name, value in fields:
-        answer.headers[name] = value
 
 
 # ---------------------------------------------------------------------- errors

@@ -6,6 +6,7 @@ Owns the listening socket, the signals and what is logged; knows nothing of plug
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import threading
@@ -32,7 +33,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=family, backlog=2048)
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
+        number = getattr(error, "errno", None)
+        reason = os.strerror(number) if number and number > 0 else error
         raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}") from None
 
 

@@ -94,12 +94,11 @@ def pack_special(value: object) -> Any:
     raise EncodeError(f"a value of type {type(value).__name__} cannot cross to or from a plugin")
 
 
-def _base_scalar(value: object) -> str | int | float:
-    for base in (str, int, float):
-        if isinstance(value, base):
-            plain: str | int | float = base.__call__(value)
-            return plain
-    raise EncodeError(f"a value of type {type(value).__name__} cannot cross")
+def _base_scalar(value: str | int | float) -> str | int | float:
+    # Not str(value): an enumeration's own text is not its value.
+    if isinstance(value, str):
+        return str.__str__(value)
+    return int.__int__(value) if isinstance(value, int) else float.__float__(value)
 
 
 def _pack_time(value: datetime.datetime) -> bytes:

@@ -26,6 +26,9 @@ from sandbox.worker.loop import Loop
 from sandbox.worker.runtime import Factory, Runtime, Settings
 
 CONTROL_FD: Final = 3
+OUT_OF_MEMORY: Final = 72
+"""Exit status of a worker that had no memory left outside guest code."""
+
 _SLACK: Final = 32 * 2**20
 """Address space beyond what the plugin is granted, in bytes: allocator arenas and the stack."""
 
@@ -112,7 +115,9 @@ def _become_worker(
         loop.greet(pid)
         loop.run()
         status = 0
-    except (OSError, MemoryError):
+    except MemoryError:
+        status = OUT_OF_MEMORY
+    except OSError:
         status = 71
     finally:
         os._exit(status)

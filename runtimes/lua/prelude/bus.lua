@@ -204,6 +204,8 @@ function core.portable(data, depth)
 		return data
 	end
 	if depth > 32 then return nil end
+	-- A module crosses as its name, not as the object.
+	if core.registries[data] then return { name = data.name, host = data.host } end
 	local mt = core.raw_getmetatable(data)
 	if mt and (mt == core.stanza_mt or core.is_list_mt[mt]) then return data end
 	local copy = {}
@@ -234,7 +236,9 @@ function core.take_changes(data, sent, got)
 			local number = core.tonumber(key)
 			if number and data[number] ~= nil then key, own = number, data[number] end
 		end
-		if type(value) ~= "table" or type(own) ~= "table" then
+		local kept = own ~= nil and core.registries[own] -- a module is nobody else's to change
+		if kept then own = value
+		elseif type(value) ~= "table" or type(own) ~= "table" then
 			if own ~= value then data[key] = value end
 		elseif core.raw_getmetatable(own) == core.stanza_mt then
 			for field in next, own do own[field] = nil end

@@ -154,7 +154,11 @@ function core.requirer(loaded, library_env, own)
 		local value = chunk(name)
 		if value == nil then value = true end
 		-- Stanzas that modules make cross the border as stanzas, not as tables.
-		if key == "util.stanza" and source == core.library_sources[key] then core.stanza_mt = value.stanza_mt end
+		if source == core.library_sources[key] then
+			if key == "util.stanza" then core.stanza_mt = value.stanza_mt
+			-- And an empty array is known to be a list.
+			elseif key == "util.array" then core.is_list_mt[getmetatable(value())] = true end
+		end
 		loaded[key] = value
 		return value
 	end

@@ -6,7 +6,7 @@
 local core = ...
 
 local type, error, ipairs, next, xpcall = type, error, ipairs, next, xpcall
-local setmetatable, rawget, tostring = setmetatable, rawget, tostring
+local setmetatable, rawget, tostring, select = setmetatable, rawget, tostring, select
 local insert, remove, unpack, pack = table.insert, table.remove, table.unpack, table.pack
 local format = core.library_format
 
@@ -161,7 +161,15 @@ local function proxy(host, name, prefix)
 		__index = function(_, key)
 			local kind, value = unpack(core.host("environment.get", host, name, path(key)) or {}, 1, 2)
 			if kind == "function" then
-				return function(...) return core.host("environment.call", host, name, path(key), { ... }) end
+				return function(...)
+					local arguments = setmetatable({ ... }, core.list_mt)
+					for i = 1, select("#", ...) do
+						if arguments[i] == nil then
+							error("nil as an argument cannot cross to another sandbox's function", 2)
+						end
+					end
+					return core.host("environment.call", host, name, path(key), arguments)
+				end
 			elseif kind == "module" then return proxy(host, name, path(key) .. ".")
 			else return value end
 		end,
