@@ -1,0 +1,1 @@
+"""The restricted Python runtime: the language fence and what runs behind it."""
