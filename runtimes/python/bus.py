@@ -8,6 +8,7 @@ the handler list fixed when firing starts, the first result that is not None sto
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
@@ -16,20 +17,23 @@ from sandbox.values import Char, GuestError, Stanza
 Handler: TypeAlias = Callable[[Any], Any]
 Fire: TypeAlias = Callable[[str, Any], Any]
 Wrapper: TypeAlias = Callable[[Fire, str, Any], Any]
-Changed: TypeAlias = Callable[[str, list[float]], None]
+Changed: TypeAlias = Callable[[str, list[float], bool], None]
 Ask: TypeAlias = Callable[..., Any]
 
 _EVERY: Final = ""
 
 
 class Bus:
-    """One host's events.  `changed` is told of each change of an event's priorities; `ask` is
-    the way to the engine, for handlers in other sandboxes."""
+    """One host's events.  `changed` is told of each change of an event's priorities, and whether
+    it has wrappers; `ask` is the way to the engine, for handlers in other sandboxes."""
 
-    def __init__(self, host: str, changed: Changed, ask: Ask) -> None:
+    def __init__(
+        self, host: str, changed: Changed, ask: Ask, is_host_function: Callable[[Any], bool]
+    ) -> None:
         self._host = host
         self._changed = changed
         self._ask = ask
+        self._is_host_function = is_host_function
         self._handlers: dict[str, dict[Handler, tuple[float, int]]] = {}
         self._sorted: dict[str, list[tuple[float, Handler]]] = {}
         self._wrappers: dict[str, list[Wrapper]] = {}
@@ -39,6 +43,10 @@ class Bus:
 
     def add_handler(self, event: str, handler: Handler, priority: float = 0) -> None:
         """Call `handler(data)` when `event` is fired; adding it again changes its priority."""
+        if type(event) is not str or not 0 < len(event.encode("utf-8", "replace")) <= 1024:
+            raise ValueError("an event's name is a text of 1 to 1024 bytes")
+        if type(priority) not in (int, float, type(None)) or not math.isfinite(priority or 0):
+            raise ValueError("an event handler's priority is a finite number")
         self._order += 1
         self._handlers.setdefault(event, {})[handler] = (-(priority or 0), self._order)
         self._rebuild(event)
@@ -56,18 +64,25 @@ class Bus:
         else:
             del self._handlers[event]
             self._sorted.pop(event, None)
-        priorities = dict.fromkeys(-key[0] for key, _ in entries)
-        self._changed(event, list(priorities))
+        self._tell(event)
+
+    def _tell(self, event: str) -> None:
+        priorities = dict.fromkeys(priority for priority, _ in self._sorted.get(event, ()))
+        self._changed(event, list(priorities), bool(self._wrappers.get(event)))
 
     def add_wrapper(self, event: str, wrapper: Wrapper) -> None:
         """Have `wrapper(next, event, data)` called around an event; the last is outermost."""
         self._wrappers.setdefault(event or _EVERY, []).append(wrapper)
+        if event:
+            self._tell(event)
 
     def remove_wrapper(self, event: str, wrapper: Wrapper) -> None:
         """Forget a wrapper; unknown ones are fine."""
         wrappers = self._wrappers.get(event or _EVERY, [])
         if wrapper in wrappers:
             wrappers.remove(wrapper)
+            if event:
+                self._tell(event)
 
     def run(
         self, event: str, data: Any, high: float | None = None, low: float | None = None
@@ -98,10 +113,34 @@ class Bus:
             if mine:
                 result = self.run(event, data, high, low)
             else:
-                result = self._ask("event.fire", self._host, event, portable(data), high, low)
+                sent = self.portable(data)
+                _, result, got = self._ask("event.fire", self._host, event, sent, high, low)
+                take_changes(data, sent, got)
             if result is not None:
                 return result
         return None
+
+    def portable(self, data: Any, depth: int = 0) -> Any:
+        """A copy of `data` without what cannot cross: a plugin's own objects stay with it."""
+        if depth > 32:
+            return None
+        kind = type(data)
+        if kind in shows:
+            return shows[kind](data)
+        if kind is dict:
+            copied = {
+                key: self.portable(value, depth + 1)
+                for key, value in data.items()
+                if type(key) is str
+            }
+            return {
+                key: value
+                for key, value in copied.items()
+                if value is not None or data[key] is None
+            }
+        if kind in (list, tuple):
+            return [self.portable(value, depth + 1) for value in data]
+        return data if crosses(data) or self._is_host_function(data) else None
 
     def _segments(self, event: str, foreign: list[float]) -> list[tuple[bool, float, float]]:
         """Runs of priorities, highest first; at equal priority ours come first."""
@@ -125,15 +164,34 @@ def _wrapped(wrapper: Wrapper, inner: Fire) -> Fire:
     return lambda event, data: wrapper(inner, event, data)
 
 
-def portable(data: Any, depth: int = 0) -> Any:
-    """A copy of `data` without what cannot cross: a plugin's own objects stay with it."""
-    if depth > 32:
-        return None
-    if type(data) is dict:
-        return {key: portable(value, depth + 1) for key, value in data.items() if type(key) is str}
-    if type(data) in (list, tuple):
-        return [portable(value, depth + 1) for value in data]
-    return data if crosses(data) else None
+shows: Final[dict[type, Callable[[Any], Any]]] = {}
+"""How objects of ours cross where they are part of an event's data."""
+
+
+def take_changes(data: Any, sent: Any, got: Any) -> None:
+    """Bring what other sandboxes made of `sent` into `data`, which our handlers share.
+
+    `got` is what came back.  What could not cross stays as it is.
+    """
+    if type(data) is dict and type(sent) is dict and type(got) is dict:
+        for key, value in got.items():
+            if not _taken(data.get(key), sent.get(key), value):
+                data[key] = value
+        for key in sent.keys() - got.keys():
+            data.pop(key, None)
+    elif type(data) is list and type(sent) is list and type(got) is list:
+        for index, value in enumerate(got[: len(data)]):
+            if not _taken(data[index], sent[index], value):
+                data[index] = value
+        data[len(got) :] = got[len(data) :]
+
+
+def _taken(own: Any, sent: Any, got: Any) -> bool:
+    """Whether a container, or a value that did not change, needs no assignment."""
+    if type(own) is type(sent) is type(got) and type(own) in (dict, list):
+        take_changes(own, sent, got)
+        return True
+    return type(sent) is type(got) and bool(sent == got)
 
 
 _KINDS: Final = frozenset(

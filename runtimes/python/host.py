@@ -10,8 +10,9 @@ from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any, Final
 
+from runtimes.python.plain import shown
 from sandbox.values import GuestFunction, HostFunction, Value
-from sandbox.wire.codec import EncodeError, decode, encode, pack_special
+from sandbox.wire.codec import Decoder, EncodeError, Encoder, pack_special
 from sandbox.wire.frames import Kind
 from sandbox.wire.framing import frame
 from sandbox.worker.runtime import Host
@@ -51,7 +52,7 @@ class Panic:
         if type(self.value) is int:
             return {"status": self.value if abs(self.value) < 2**62 else -1}
         try:
-            return {"text": str(self.value)[:8000]}
+            return {"text": (self.value if type(self.value) is str else shown(self.value))[:8000]}
         except Exception:  # noqa: BLE001 - a plugin's __str__ can raise anything
             return {"text": "(panic with a value that has no text)"}
 
@@ -64,6 +65,10 @@ class HostGate:
         self.output_limit = 2**20
         self.output_used = 0
         self.giving = False
+        self.encode = Encoder(self._special).encode
+        """As the wire's `encode`, with functions as handles where they may leave."""
+        self.decode = Decoder(self._resolve).decode
+        """As the wire's `decode`, with handles as functions that guests can call."""
         self._call_id = 0
         self._handles: dict[Any, int] = {}
         self._callables: dict[int, Any] = {}
@@ -114,14 +119,6 @@ class HostGate:
 
     # ------------------------------------------------------------------ values
 
-    def encode(self, value: Value) -> bytes:
-        """As the wire's `encode`, with functions as handles where they may leave."""
-        return encode(value, self._special)
-
-    def decode(self, body: bytes) -> Value:
-        """As the wire's `decode`, with handles as functions that guests can call."""
-        return decode(body, self._resolve)
-
     def _special(self, value: Any) -> Any:
         if isinstance(value, MethodType) and value in self._handles:
             return pack_special(HostFunction(self._handles[value]))
@@ -142,6 +139,10 @@ class HostGate:
     def given(self, number: int) -> Callable[..., Any]:
         """The guest function behind a handle that the engine calls."""
         return self._given[number]
+
+    def is_host_function(self, value: Any) -> bool:
+        """Whether `value` is a function of the embedder that came as data."""
+        return type(value) is MethodType and value in self._handles
 
     def _resolve(self, function: HostFunction | GuestFunction) -> Any:
         if isinstance(function, GuestFunction):

@@ -63,7 +63,7 @@ class Modules:
         self._gate = gate
         self._modules: dict[tuple[str, str], Module] = {}
         self._shared: dict[str, dict[Any, Any]] = {}
-        self._timers: dict[int, Callable[[float], Any]] = {}
+        self._timers: dict[int, tuple[Callable[[float], Any], Module]] = {}
         self._timer_count = 0
         self._buses: dict[str, Bus] = {}
         self.hosts: frozenset[str] = frozenset()
@@ -76,10 +76,10 @@ class Modules:
     # ------------------------------------------------------------------ buses
 
     def _new_bus(self, host: str) -> Bus:
-        def changed(event: str, priorities: list[float]) -> None:
-            self._gate.note("hooks", host, event, priorities)
+        def changed(event: str, priorities: list[float], wrapped: bool) -> None:
+            self._gate.note("hooks", host, event, priorities, wrapped)
 
-        bus = self._buses[host] = Bus(host, changed, self._gate.call)
+        bus = self._buses[host] = Bus(host, changed, self._gate.call, self._gate.is_host_function)
         return bus
 
     def bus(self, host: str) -> Bus | None:
@@ -131,10 +131,12 @@ class Modules:
                 loaded[name] = self._library(module, name)
             return loaded[name]
 
+        given = module._given or {"module": module, "print": self._printer(module)}
+        module._given = given
         return new_globals(
             name=module.name,
             filename=file,
-            extra_names={"module": module, "print": self._printer(module)},
+            extra_names=given,
             import_hook=find,
         )
 
@@ -214,6 +216,7 @@ class Modules:
         for bus, event, handler, undo in reversed(module._hooks):
             getattr(bus, undo)(event, handler)
         module._hooks = []
+        self._stop_timers(module)
         for key, items in module.items.items():
             while items:
                 item = items.pop()
@@ -264,15 +267,16 @@ class Modules:
 
     def require(self, module: Module, name: str) -> Any:
         """A library of the plugin, run anew."""
-        found = self._library(module, name)
-        if found is None:
-            raise ImportError(f"Failed to load plugin library {name!r}, error: not found")
-        return found
+        source, file, problem = self._gate.call("module.library", module.name, name)
+        if source is None:
+            raise ImportError(f"Failed to load plugin library '{name}', error: {problem}")
+        return self._run_library(module, name, source, file)
 
     def _library(self, module: Module, name: str) -> Any:
         source, file, _ = self._gate.call("module.library", module.name, name)
-        if source is None:
-            return None
+        return None if source is None else self._run_library(module, name, source, file)
+
+    def _run_library(self, module: Module, name: str, source: bytes, file: str) -> GuestModule:
         code = compile_source(source, file)
         space = self._environment(module, file)
         exec(code, space)
@@ -311,13 +315,13 @@ class Modules:
 
     # ------------------------------------------------------------------ timers
 
-    def start_timer(self, plugin: str, delay: float, run: Callable[[float], Any]) -> Timer:
-        """Set a timer."""
+    def start_timer(self, module: Module, delay: float, run: Callable[[float], Any]) -> Timer:
+        """Set a timer; it ends with its module."""
         self._timer_count += 1
         number = self._timer_count
-        self._gate.call("timer.add", number, delay, plugin)
-        self._timers[number] = run
-        return Timer(self, number, plugin)
+        self._gate.call("timer.add", number, delay, module.name)
+        self._timers[number] = (run, module)
+        return Timer(self, number, module.name)
 
     def stop_timer(self, number: int) -> None:
         """Forget a timer."""
@@ -331,14 +335,20 @@ class Modules:
 
     def run_timer(self, number: int, now: float) -> float | None:
         """A timer is due; returns the delay until it wants to run again."""
-        run = self._timers.get(number)
-        if run is None:
+        if number not in self._timers:
             return None
-        again = run(now)
-        if isinstance(again, (int, float)) and not isinstance(again, bool):
-            return again
-        self._timers.pop(number, None)
-        return None
+        again = None
+        try:
+            again = self._timers[number][0](now)
+        finally:
+            if not isinstance(again, (int, float)) or isinstance(again, bool):
+                again = None
+                self._timers.pop(number, None)
+        return again if number in self._timers else None
+
+    def _stop_timers(self, module: Module) -> None:
+        for number in [n for n, (_, owner) in self._timers.items() if owner is module]:
+            self.stop_timer(number)
 
     # ------------------------------------------------------------------ other modules' eyes
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from runtimes.python.bus import Bus, Handler, Wrapper
+from runtimes.python.bus import Bus, Handler, Wrapper, shows
 from runtimes.python.guards import GuestType
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ class Module(metaclass=GuestType):
         self._hooks: list[tuple[Any, str, Any, str]] = []
         self._shared_paths: set[str] = set()
         self._globals: dict[str, Any] = {}
+        self._given: dict[str, Any] = {}
         self._status: tuple[str, str, float] = ("core", "", 0.0)
         self.name = name
         self.host = host
@@ -56,7 +57,7 @@ class Module(metaclass=GuestType):
         self.reloading = False
         self.saved_state: Any = None
         self.loaded: bool | None = None
-        self.path = parent.path if parent else ""
+        self.path: str = parent.path if parent else ""
         if parent is not None:
             setattr(self, "global", False)
 
@@ -187,8 +188,11 @@ class Module(metaclass=GuestType):
     def provides(self, name: str, item: dict[str, Any] | None = None) -> None:
         """Offer an implementation of `name` as the item `name-provider`."""
         if item is None:
-            item = {key: value for key, value in self._globals.items() if key[:1].isalpha()}
-            item.pop("module", None)
+            item = {
+                key: value
+                for key, value in self._globals.items()
+                if key[:1].isalpha() and not any(value is one for one in self._given.values())
+            }
         if "name" not in item:
             prefix = name.replace("-", "_") + "_"
             item["name"] = self.name.removeprefix(prefix)
@@ -208,6 +212,11 @@ class Module(metaclass=GuestType):
         self.add_item("extension", data)
 
     # ------------------------------------------------------------------ other modules
+
+    def context(self, host: str = "*") -> Module:
+        """This module as seen from another host: options, events and shared dicts of there.
+        Attributes are read from and written to this module."""
+        return Context(self, host)
 
     def depends(self, name: str) -> Any:
         """Load `name` if it is not loaded, and give its globals, read-only."""
@@ -304,7 +313,7 @@ class Module(metaclass=GuestType):
         def run(now: float) -> Any:
             return None if self.loaded is False else callback(now, *arguments)
 
-        return self._modules.start_timer(self.name, delay, run)
+        return self._modules.start_timer(self, delay, run)
 
     def log(self, level: str, message: str, *arguments: Any) -> None:
         """Write a line to the server's log; `%s` and the like are filled in from `arguments`."""
@@ -337,3 +346,30 @@ class Module(metaclass=GuestType):
     def get_status(self) -> tuple[str, str, float]:
         """The status' kind, message and time."""
         return self._status
+
+
+def _shown(module: Module) -> dict[str, str]:
+    return {"name": module.name, "host": module.host}
+
+
+shows[Module] = _shown  # as the source of an item, for handlers in other sandboxes
+
+
+class Context(Module):
+    """`module.context(host)`: the same module, with another host."""
+
+    _OWN: Final = frozenset({"_target", "host", "global"})
+
+    def __init__(self, target: Module, host: str) -> None:
+        self._target = target
+        self.host = host
+        setattr(self, "global", host == "*")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._target, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._OWN:
+            object.__setattr__(self, name, value)
+        else:
+            setattr(self._target, name, value)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from runtimes.python.bus import Bus
+from runtimes.python import warm
 from runtimes.python.faults import fault
 from runtimes.python.host import HostGate, Panicked
 from runtimes.python.loader import Modules
@@ -35,6 +37,7 @@ class PythonRuntime:
             "discard": modules.discard,
             "check": scripts.check,
             "fire": self._fire,
+            "fire.part": self._fire_part,
             "items": self._items,
             "timer": modules.run_timer,
             "function.call": self._call_function,
@@ -43,6 +46,10 @@ class PythonRuntime:
             "request": scripts.request,
             "execute": scripts.execute,
         }
+
+    def settle(self) -> None:
+        """No lazy imports, no printing, from here on."""
+        warm.lock_down()
 
     def start(self, settings: Settings) -> None:
         """Take the limits and hosts of this worker."""
@@ -67,26 +74,24 @@ class PythonRuntime:
             return gate.encode([int(Kind.RETURN), number, value])
         except Panicked:
             raised: dict[str, Any] = {"type": "panic", "message": "panic outside a script"}
-        except Exception as error:  # noqa: BLE001 - whatever guest code raised is the answer
+        except BaseException as error:  # noqa: BLE001 - a guest can come by GeneratorExit, too
             raised = fault(error)
         return gate.encode([int(Kind.RAISE), number, raised])
 
-    def _fire(
-        self,
-        host: str,
-        event: str,
-        data: Any,
-        high: float | None = None,
-        low: float | None = None,
-        want: bool = False,
-    ) -> Any:
+    def _bus(self, host: str) -> Bus:
         bus = self._modules.bus(host)
         if bus is None:
             raise LookupError(f"no host {host}")
-        if high is None:
-            return bus.fire(event, data)
+        return bus
+
+    def _fire(self, host: str, event: str, data: Any) -> Any:
+        return self._bus(host).fire(event, data)
+
+    def _fire_part(self, host: str, event: str, data: Any, high: float, low: float) -> list[Any]:
+        """Our handlers between two priorities: whether one gave a result, it, and the data."""
+        bus = self._bus(host)
         result = bus.run(event, data, high, low)
-        return [result is not None, result, data] if want else result
+        return [result is not None, result, bus.portable(data)]
 
     def _items(self, host: str, key: str) -> list[Any]:
         self._gate.giving = True

@@ -86,6 +86,8 @@ class Scripts:
     ) -> Callable[[str], object]:
         """Imports of a plugin's own files: each runs once per execution."""
         loaded: dict[str, GuestModule | None] = {}
+        # Folders on the way to what was imported: `import a.b` binds a, which holds b.
+        folders: dict[str, dict[str, Any]] = {}
 
         def load(name: str) -> object:
             if name not in loaded:
@@ -101,7 +103,14 @@ class Scripts:
                         import_hook=load,
                     )
                     exec(self._compile(source, file), space)
-                    loaded[name] = GuestModule(name, space)
+                    module = loaded[name] = GuestModule(name, space)
+                    folder, _, last = name.rpartition(".")
+                    while folder:
+                        folders.setdefault(folder, {})[last] = module
+                        module = GuestModule(folder, folders[folder])
+                        folder, _, last = folder.rpartition(".")
+            if loaded[name] is None and name in folders:
+                return GuestModule(name, folders[name])
             return loaded[name]
 
         return load

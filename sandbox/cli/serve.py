@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
 import logging
 import re
 import sys
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sandbox.cli.bundle import bundled_plugins
 from sandbox.cli.options import add_isolation, add_limits, command, limits_of
@@ -19,6 +19,10 @@ from sandbox.errors import ConfigurationError
 
 _ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):(\d{1,5})", re.ASCII)
 EXTRA: Final = "plugin-sandbox[servers]"
+
+Serve: TypeAlias = Callable[
+    [AsyncEngine, str, int, Callable[[str], None]], Coroutine[Any, Any, None]
+]
 
 
 def add_to(commands: Any) -> None:
@@ -46,7 +50,7 @@ def add_to(commands: Any) -> None:
 def serve(options: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM."""
     host, port = _address(options.http)
-    msx = _front_end()
+    front_end = _front_end()
     folder = Path(options.dir) / "plugins" if options.dir else bundled_plugins()
     limits = limits_of(options)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -57,18 +61,19 @@ def serve(options: argparse.Namespace) -> int:
 
     async def run() -> None:
         async with AsyncEngine([folder], limits=limits, isolation=options.isolation) as engine:
-            await msx.serve(engine, host, port, started)
+            await front_end(engine, host, port, started)
 
     asyncio.run(run())
     return 0
 
 
-def _front_end() -> Any:
-    # By name and late: the other commands work without the packages that this needs.
+def _front_end() -> Serve:
+    # Late: the other commands work without the packages that this needs.
     try:
-        return importlib.import_module("sandbox.servers.msx")
+        from sandbox.servers import msx
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"{error.name} is missing: install {EXTRA}") from None
+    return msx.serve
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -10,6 +10,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
 
 from sandbox.engine.worker import Worker
@@ -52,12 +53,8 @@ Serve: TypeAlias = Callable[[Worker, Frame, Chain], Coroutine[Any, Any, Value]]
 Note: TypeAlias = Callable[[Worker, Frame], None]
 """Takes one NOTE."""
 
-_random: Final = random.Random()
-
-
-def new_id() -> int:
-    """An id for a call that its worker cannot guess before it was sent."""
-    return _random.getrandbits(32)
+new_id: Final = partial(random.Random().getrandbits, 32)
+"""An id for a call, which its worker cannot guess before it was sent."""
 
 
 def step(operation: Coroutine[Any, Any, Value]) -> Value:

@@ -31,6 +31,7 @@ class Routes:
 
     def __init__(self) -> None:
         self._routes: dict[tuple[str, str], dict[Sandbox, tuple[float, ...]]] = {}
+        self._alone: dict[tuple[str, str], Sandbox | bool] = {}
         self._events: dict[Sandbox, set[tuple[str, str]]] = {}
         self._wrapping: dict[tuple[str, str], dict[Sandbox, None]] = {}
         self._watchers: dict[tuple[str, str], set[Sandbox]] = {}
@@ -62,6 +63,7 @@ class Routes:
             own.add(key)
             ordered = tuple(sorted(map(float, priorities), reverse=True))
             self._routes.setdefault(key, {})[sandbox] = ordered
+            self._recount(key)
         else:
             self._drop(sandbox, key)
 
@@ -75,6 +77,7 @@ class Routes:
             del wrapping[sandbox]
             if not wrapping:
                 del self._wrapping[key]
+        self._recount(key)
 
     def _drop(self, sandbox: Sandbox, key: tuple[str, str]) -> None:
         self._events.get(sandbox, set()).discard(key)
@@ -82,6 +85,7 @@ class Routes:
         listeners.pop(sandbox, None)
         if not listeners:
             self._routes.pop(key, None)
+        self._recount(key)
 
     def forget(self, sandbox: Sandbox) -> list[tuple[str, str]]:
         """A sandbox is gone; returns the (host, event) pairs it listened to."""
@@ -94,18 +98,20 @@ class Routes:
             watchers.discard(sandbox)
         return keys
 
+    def _recount(self, key: tuple[str, str]) -> None:
+        """Keep `alone` right after a change: it is asked for every event, the rest seldom."""
+        listeners, wrapping = self._routes.get(key), self._wrapping.get(key)
+        if wrapping:
+            self._alone[key] = next(iter(wrapping))
+        elif not listeners:
+            self._alone.pop(key, None)
+        else:
+            self._alone[key] = next(iter(listeners)) if len(listeners) == 1 else True
+
     def alone(self, host: str, event: str) -> Sandbox | bool | None:
         """The only sandbox that needs to be asked; None when nobody listens; True when there are
         several.  One that wraps the event is asked alone: inside its wrappers it asks the rest."""
-        wrapping = self._wrapping.get((host, event)) if self._wrapping else None
-        if wrapping:
-            return next(iter(wrapping))
-        listeners = self._routes.get((host, event))
-        if listeners is None:
-            return None
-        if len(listeners) == 1:
-            return next(iter(listeners))
-        return True
+        return self._alone.get((host, event))
 
     def segments(
         self,

@@ -27,6 +27,7 @@ from sandbox.engine.async_engine import AsyncEngine
 from sandbox.engine.faults import one_line
 from sandbox.engine.plugins import MAX_SOURCE, Source, StaticFile
 from sandbox.errors import (
+    EngineClosed,
     LimitExceeded,
     PluginError,
     SandboxCrashed,
@@ -91,7 +92,8 @@ async def serve(engine: AsyncEngine, host: str, port: int, started: Callable[[st
     """
     with listen(host, port) as listener:
         address = address_of(listener)
-        await Server(create_app(engine), lambda: started(address)).serve([listener])
+        server = Server(create_app(engine), lambda: started(address), engine.close)
+        await server.serve([listener])
 
 
 async def _internal_error(_: HttpRequest, error: Exception) -> HttpResponse:
@@ -315,6 +317,8 @@ def _failed(plugin: str, error: SandboxError) -> Response:
     if isinstance(error, LimitExceeded):
         log.warning("plugin %s: %s", shown, one_line(error.message))
         return plain(503, f"plugin {shown}: {error.limit} limit exceeded")
+    if isinstance(error, EngineClosed):
+        return plain(503, "the server is stopping")
     if isinstance(error, SandboxCrashed):
         log.error("plugin %s: %s", shown, one_line(error.message))
         return plain(502, f"plugin {shown}: its worker died and was replaced")

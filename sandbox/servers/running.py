@@ -1,16 +1,17 @@
-"""Running an application on an embedded uvicorn until a signal or `Stop` ends it.
+"""Running an application on an embedded uvicorn until a signal ends it.
 
 Owns the listening socket, the signals and what is logged; knows nothing of plugins.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
 import socket
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Awaitable, Callable, Generator
 from typing import Final
 
 import uvicorn
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp
 
 from sandbox.errors import ConfigurationError
 
-GRACE_SECONDS: Final = 5
+GRACE_SECONDS: Final = 3.0
 """How long answers that are under way may take once the server is told to end."""
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -47,11 +48,14 @@ def address_of(listener: socket.socket) -> str:
 class Server(uvicorn.Server):
     """A uvicorn that tells when it listens, and whose end by a signal is a clean end.
 
+    `give_up` must make answers under way fail; it is called when they take too long at the end.
     uvicorn itself raises the signal again once it has shut down, which would end the process
     with the signal's status.
     """
 
-    def __init__(self, app: ASGIApp, started: Callable[[], None]) -> None:
+    def __init__(
+        self, app: ASGIApp, started: Callable[[], None], give_up: Callable[[], Awaitable[None]]
+    ) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -60,15 +64,28 @@ class Server(uvicorn.Server):
                 server_header=False,
                 lifespan="off",
                 ws="none",
-                timeout_graceful_shutdown=GRACE_SECONDS,
             )
         )
         self._when_started = started
+        self._give_up = give_up
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""
         await super().startup(sockets)
         self._when_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """See uvicorn.  What is not answered in time fails, and is answered with that."""
+
+        async def later() -> None:
+            await asyncio.sleep(GRACE_SECONDS)
+            await self._give_up()
+
+        impatience = asyncio.create_task(later())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            impatience.cancel()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

@@ -113,11 +113,7 @@ class Connection:
                 and int.from_bytes(data[:HEADER], "big") == size
             ):
                 # One whole frame and nothing waiting: the everyday case skips the buffer.
-                incoming: Frame = check(self._decode(data[HEADER:]))
-                if incoming[0] not in self._may_receive:
-                    raise ProtocolError(f"{Kind(incoming[0]).name} comes from the wrong side")
-                self._machine.apply(incoming)
-                return [incoming]
+                return [self._accept(data[HEADER:])]
             frames = [self._accept(body) for body in self._buffer.feed(data)]
         except ProtocolError:
             self._machine.close()

@@ -40,6 +40,13 @@ class Host(Protocol):
 class Runtime(Protocol):
     """One language inside a worker."""
 
+    def settle(self) -> None:
+        """Called once in a zygote, before the first fork and the jail, never inline.
+
+        Whatever the language would do late and to the whole process (open a file, import, print)
+        must be done or switched off by the time this returns.
+        """
+
     def start(self, settings: Settings) -> None:
         """Called once in each worker, after confinement and before any guest byte is read."""
 

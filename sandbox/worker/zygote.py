@@ -49,6 +49,7 @@ def main(factory_name: str, jail: bool) -> NoReturn:
     control = socket.socket(fileno=CONTROL_FD)
     try:
         runtime = load_factory(factory_name)()
+        runtime.settle()
         gc.collect()
         # What exists now is shared with every worker: the collector need not touch its pages.
         gc.freeze()
