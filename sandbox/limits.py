@@ -43,7 +43,10 @@ def parse_seconds(field: str, value: object) -> float:
 
 def parse_bytes(field: str, value: object) -> int:
     """Bytes from a number or a text such as `"64MiB"`; `field` names it in the error."""
-    return int(_parse(field, value, {**_SIZES, **_BINARY}, '"64MiB"'))
+    size = int(_parse(field, value, {**_SIZES, **_BINARY}, '"64MiB"'))
+    if size < 1:
+        raise ConfigurationError(f"{field}: {value!r} is less than one byte")
+    return size
 
 
 def parse_count(field: str, value: object) -> int:
@@ -91,7 +94,7 @@ class Limits:
         if self.memory < MIB:
             raise ConfigurationError(f"memory: {memory!r} is less than 1MiB; nothing would run")
 
-    def replace(self, **changes: float | str) -> Limits:
+    def replace(self, /, **changes: float | str) -> Limits:
         """A copy with some limits changed; unknown names raise `ConfigurationError`."""
         known = {field.name: getattr(self, field.name) for field in fields(self)}
         for name in changes:

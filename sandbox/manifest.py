@@ -56,6 +56,8 @@ def parse(data: bytes, *, plugin: str) -> Manifest:
         raise _broken("is not UTF-8 text", plugin) from None
     except json.JSONDecodeError as error:
         raise _broken(f"is not JSON: {error.msg}", plugin, error.lineno) from None
+    except ValueError:
+        raise _broken("holds a number of too many digits", plugin) from None
     except RecursionError:
         raise _broken("nests too deep", plugin) from None
     if not isinstance(content, dict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from sandbox.errors import ConfigurationError
 
@@ -32,7 +32,8 @@ class Headers(Mapping[str, str]):
         raise KeyError(name)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys(name for name, _ in self._items))
+        first = {name.lower(): name for name, _ in reversed(self._items)}
+        return (name for name in dict.fromkeys(first[name.lower()] for name, _ in self._items))
 
     def __len__(self) -> int:
         return len({name.lower() for name, _ in self._items})
@@ -87,7 +88,7 @@ class Request:
     @property
     def query(self) -> str:
         """What follows the question mark, as sent."""
-        return urlsplit(self.uri).query
+        return self.uri.partition("?")[2].partition("#")[0]
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,9 @@ class LuaRuntime:
         resume: Callable[[bytes], bytes] = self._core[b"new_dispatcher"]().send
         return resume
 
+    def settle(self) -> None:
+        """Nothing to do: a Lua state does nothing late."""
+
     def start(self, settings: Settings) -> None:
         """Seed, and set the limits of this worker."""
         seed = os.urandom(16)

@@ -78,6 +78,8 @@ class Link(asyncio.Protocol):
             self.end(SandboxCrashed(text, plugin=self.worker.plugin))
             return
         for frame in frames:
+            if not self.worker.alive:
+                return  # one of the frames before ended it
             self._take(frame)
 
     def _take(self, frame: Frame) -> None:
@@ -91,8 +93,12 @@ class Link(asyncio.Protocol):
             if worker.death is not None:
                 self.fail(worker.death)
         elif not self.greeting.done():
-            worker.greeted(frame)
-            self.greeting.set_result(None)
+            try:
+                worker.greeted(frame)
+            except ProtocolError as error:
+                self.end(SandboxCrashed(error.message, plugin=worker.plugin))
+            else:
+                self.greeting.set_result(None)
 
     # ------------------------------------------------------------------ calls
 
@@ -249,13 +255,17 @@ class Link(asyncio.Protocol):
         """Kill the worker for `reason` and fail everything that waits for it."""
         self.fail(self._driver.kill(self.worker, reason))
 
+    def hang_up(self) -> None:
+        """Let go of the socket, before anybody closes it under the loop's feet."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def fail(self, reason: SandboxError) -> None:
         """The worker is dead: fail everything that waits for it."""
         if self._watchdog is not None:
             self._watchdog.cancel()
             self._watchdog = None
-        if self._transport is not None:
-            self._transport.abort()
+        self.hang_up()
         waiting = [*self._answers.values(), *(held[0] for held in self._held)]
         if not self.greeting.done():
             waiting.append(self.greeting)
@@ -266,6 +276,8 @@ class Link(asyncio.Protocol):
         for future in waiting:
             if not future.done():
                 future.set_exception(reason)
+                # Whoever waited may have been cancelled; nobody need hear of it then.
+                future.exception()
 
 
 class AsyncioDriver:
@@ -306,10 +318,14 @@ class AsyncioDriver:
         if worker.alive:
             worker.driver_state.write(worker.connection.send(Kind.NOTE, topic, payload))
 
-    def kill(self, worker: Worker, reason: SandboxError | None = None) -> SandboxError:
+    def kill(
+        self, worker: Worker, reason: SandboxError | None = None, *, wait: bool = False
+    ) -> SandboxError:
         """See `Driver.kill`."""
-        death = worker.kill(reason, self._when_dead)
         link: Link | None = worker.driver_state
+        if link is not None:
+            link.hang_up()
+        death = worker.kill(reason, None if wait else self._when_dead)
         if link is not None:
             link.fail(death)
         return death

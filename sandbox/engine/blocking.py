@@ -93,15 +93,19 @@ class BlockingDriver:
             while not frames:
                 data = sock.recv(_READ)
                 if not data:
-                    raise SandboxCrashed("the worker did not start", plugin=worker.plugin)
+                    raise self._did_not_start(worker, "the worker did not start")
                 frames = worker.connection.receive(data)
             worker.greeted(frames[0])
         except TimeoutError:
-            reason = SandboxCrashed("the worker did not start in time", plugin=worker.plugin)
-            raise self.kill(worker, reason) from None
+            raise self._did_not_start(worker, "the worker did not start in time") from None
+        except ProtocolError as error:
+            raise self._did_not_start(worker, error.message) from None
         sock.settimeout(None)
         self._set_timeout(worker, self._idle_timeout(worker))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(worker.limits.wall))
+
+    def _did_not_start(self, worker: Worker, why: str) -> SandboxError:
+        return self.kill(worker, SandboxCrashed(why, plugin=worker.plugin))
 
     @staticmethod
     def _idle_timeout(worker: Worker) -> float:
@@ -144,6 +148,9 @@ class BlockingDriver:
                         self._take_note(worker, frame)
                         if worker.death is not None:
                             raise worker.death
+                # Nothing but notes and host calls came: a stream of them is no way around the
+                # clock either.
+                self._check(worker)
         finally:
             if nested:
                 meter.suspend(_monotonic())
@@ -205,15 +212,41 @@ class BlockingDriver:
             raise self.kill(worker, over)
 
     def _send(self, worker: Worker, data: bytes) -> None:
+        sock = worker.socket
         try:
-            worker.socket.sendall(data)
+            sent = sock.send(data, socket.MSG_DONTWAIT)
         except BlockingIOError:
+            sent = 0
+        except OSError:
+            raise worker.crashed() from None
+        if sent < len(data):
+            self._send_rest(worker, data[sent:])
+
+    def _send_rest(self, worker: Worker, rest: bytes) -> None:
+        """The worker's buffer is full: wait for it, and hold up nobody else meanwhile.
+
+        Notes to it that come up in between must not fall into the middle of our frame.
+        """
+        notes: list[bytes] = []
+        worker.driver_state = notes
+        self.lock.release()
+        try:
+            worker.socket.sendall(rest)
+            failed: Exception | None = None
+        except OSError as error:
+            failed = error
+        finally:
+            self.lock.acquire()
+            worker.driver_state = None
+        if isinstance(failed, BlockingIOError):
             # It has not read for as long as it may run at all.
             limit = worker.limits.wall
             reason = LimitExceeded("wall", allowed=limit, used=limit, plugin=worker.plugin)
-            raise self.kill(worker, reason) from None
-        except OSError:
-            raise worker.crashed() from None
+            raise self.kill(worker, reason)
+        if failed is not None:
+            raise worker.crashed()
+        for note in notes:
+            self._send(worker, note)
 
     async def _host_call(self, worker: Worker, frame: Frame, chain: Chain) -> None:
         meter = worker.meter
@@ -245,11 +278,17 @@ class BlockingDriver:
     def note(self, worker: Worker, topic: str, payload: list[Value]) -> None:
         """See `Driver.note`."""
         try:
-            self._send(worker, worker.connection.send(Kind.NOTE, topic, payload))
+            data = worker.connection.send(Kind.NOTE, topic, payload)
+            if worker.driver_state is not None:
+                worker.driver_state.append(data)
+            else:
+                self._send(worker, data)
         except SandboxError:
             return  # the worker died of it; its next call says so
 
-    def kill(self, worker: Worker, reason: SandboxError | None = None) -> SandboxError:
+    def kill(
+        self, worker: Worker, reason: SandboxError | None = None, *, wait: bool = False
+    ) -> SandboxError:
         """See `Driver.kill`."""
         death = worker.kill(reason)
         self._state_changed()

@@ -51,6 +51,7 @@ _LEVELS: Final = {
     "warn": logging.WARNING,
     "error": logging.ERROR,
 }
+_MAX_NAME: Final = 1024  # characters of a name that a worker may have the engine remember
 ISOLATIONS: Final = ("confined", "process", "inline")
 
 WAITING: Final = frozenset(
@@ -243,7 +244,8 @@ class Core:
         if worker is not None:
             self._owners.pop(worker, None)
             if worker.alive:
-                self.driver.kill(worker, SandboxCrashed("the worker was stopped"))
+                stopped = SandboxCrashed("the worker was stopped")
+                self.driver.kill(worker, stopped, wait=self.closed)
         self.timers.forget(sandbox)
         for key in [key for key in self._items if key[0] is sandbox]:
             del self._items[key]
@@ -256,7 +258,7 @@ class Core:
         for sandbox in list(self.sandboxes):
             self.discard(sandbox)
         for worker in list(self._owners):
-            self.driver.kill(worker, EngineClosed("the engine is closed"))
+            self.driver.kill(worker, EngineClosed("the engine is closed"), wait=True)
         self._owners.clear()
         for zygote in self._zygotes.values():
             zygote.close()
@@ -272,7 +274,7 @@ class Core:
         topic, payload = frame[1], frame[2]
         try:
             if topic == "log":
-                self._note_log(worker, *payload)
+                self._note_log(sandbox, worker, *payload)
             elif topic == "hooks":
                 self.routes.listen(sandbox, *payload)
                 self._tell_watchers(payload[0], payload[1], but=sandbox)
@@ -286,7 +288,9 @@ class Core:
             text = f"the worker broke the protocol: {one_line(str(error))}"
             self.driver.kill(worker, SandboxCrashed(text, plugin=sandbox.name))
 
-    def _note_log(self, worker: Worker, plugin: Any, host: Any, level: Any, text: Any) -> None:
+    def _note_log(
+        self, sandbox: Sandbox, worker: Worker, plugin: Any, host: Any, level: Any, text: Any
+    ) -> None:
         meter = worker.meter
         meter.output += len(text)
         if meter.output > worker.limits.output:
@@ -296,14 +300,17 @@ class Core:
                 LimitExceeded("output", allowed=allowed, used=meter.output, plugin=worker.plugin),
             )
             return
-        name = clean(plugin, 128) or worker.plugin
+        # Only its own names: a logger lives for ever, and none may speak for another plugin.
+        name = plugin if plugin and plugin in sandbox.plugins else sandbox.name
         logger = logging.getLogger(f"sandbox.plugin.{name}")
-        source = f"{clean(host, 255)}:{name}" if host and host != "*" else name
-        extra = {"plugin": name, "host": clean(host, 255)}
+        shown = one_line(clean(host, 255))
+        source = f"{shown}:{name}" if host and host != "*" else name
+        extra = {"plugin": name, "host": shown}
         logger.log(_LEVELS.get(level, logging.INFO), "%s: %s", source, one_line(text), extra=extra)
 
     def _note_items(self, sandbox: Sandbox, module: Any, host: Any, key: Any, count: Any) -> None:
-        if not (isinstance(module, str) and isinstance(host, str) and isinstance(key, str)):
+        names = (module, host, key)
+        if not all(isinstance(name, str) and len(name) <= _MAX_NAME for name in names):
             raise PluginError("malformed note on items")
         where = (sandbox, module, host, key)
         if not count:

@@ -94,8 +94,10 @@ class Driver(Protocol):
     async def outside(self, function: Callable[..., Value], arguments: list[Value]) -> Value:
         """Call a function of the embedder, who may use the engine in it."""
 
-    def kill(self, worker: Worker, reason: SandboxError | None = None) -> SandboxError:
-        """End a worker and have it reaped; see `Worker.kill`."""
+    def kill(
+        self, worker: Worker, reason: SandboxError | None = None, *, wait: bool = False
+    ) -> SandboxError:
+        """End a worker and have it reaped, before this returns if `wait`; see `Worker.kill`."""
 
 
 class GuestRaised(Exception):

@@ -35,6 +35,7 @@ class Routes:
         self._events: dict[Sandbox, set[tuple[str, str]]] = {}
         self._wrapping: dict[tuple[str, str], dict[Sandbox, None]] = {}
         self._watchers: dict[tuple[str, str], set[Sandbox]] = {}
+        self._watched: dict[Sandbox, set[tuple[str, str]]] = {}
 
     def listen(
         self, sandbox: Sandbox, host: Any, event: Any, priorities: Any, wraps: Any = False
@@ -47,6 +48,7 @@ class Routes:
         if (
             not isinstance(host, str)
             or not isinstance(event, str)
+            or len(host) > _MAX_NAME
             or not 0 < len(event) <= _MAX_NAME
             or not isinstance(priorities, list)
             or len(priorities) > _MAX_PRIORITIES
@@ -94,8 +96,10 @@ class Routes:
             self._drop(sandbox, key)
         for key in [key for key, wrapping in self._wrapping.items() if sandbox in wrapping]:
             self._wrap(sandbox, key, False)
-        for watchers in self._watchers.values():
-            watchers.discard(sandbox)
+        for key in self._watched.pop(sandbox, ()):
+            self._watchers[key].discard(sandbox)
+            if not self._watchers[key]:
+                del self._watchers[key]
         return keys
 
     def _recount(self, key: tuple[str, str]) -> None:
@@ -152,8 +156,15 @@ class Routes:
         return sorted(others, reverse=True)
 
     def watch(self, sandbox: Sandbox, host: str, event: str) -> None:
-        """From now on `sandbox` is told when others begin or cease to listen."""
-        self._watchers.setdefault((host, event), set()).add(sandbox)
+        """From now on `sandbox` is told when others begin or cease to listen.
+
+        Raises `PluginError` beyond the caps: the names come from a worker.
+        """
+        key, own = (host, event), self._watched.setdefault(sandbox, set())
+        if max(len(host), len(event)) > _MAX_NAME or (key not in own and len(own) >= MAX_EVENTS):
+            raise PluginError("asks for too many events, or by too long names", plugin=sandbox.name)
+        own.add(key)
+        self._watchers.setdefault(key, set()).add(sandbox)
 
     def watchers(self, host: str, event: str) -> list[Sandbox]:
         """The sandboxes to tell of a change."""

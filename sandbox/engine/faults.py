@@ -12,7 +12,8 @@ log: Final = logging.getLogger("sandbox.engine")
 
 _MAX_TEXT: Final = 4096
 _MAX_FRAMES: Final = 50
-_CONTROL: Final = dict.fromkeys((*range(32), *range(127, 160)), "�")
+# 0x2028 and 0x2029 end lines and paragraphs in Unicode.
+_CONTROL: Final = dict.fromkeys((*range(32), *range(127, 160), 0x2028, 0x2029), "�")
 _KEPT: Final = {ord("\n"): "\n", ord("\t"): "\t"}
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from sandbox.errors import PluginError
-from sandbox.values import Value
-from sandbox.wire.codec import decode, encode
+from sandbox.values import GuestFunction, HostFunction, Value
+from sandbox.wire.codec import EncodeError, decode, encode, pack_special
 
 MAX_VALUE: Final = 512 * 1024
 """Largest kept value in bytes, as encoded."""
+
+
+def _plain(value: object) -> Any:
+    """The packing hook: a handle means nothing to the next worker."""
+    if isinstance(value, (GuestFunction, HostFunction)):
+        raise EncodeError("a function cannot be kept")
+    return pack_special(value)
 
 
 class Memory:
@@ -25,7 +32,7 @@ class Memory:
 
     def set(self, plugin: str, value: Value) -> None:
         """Keep `value`; None forgets it.  Raises `PluginError` when it is too large."""
-        body = encode(value)
+        body = encode(value, _plain)
         if len(body) > MAX_VALUE:
             raise PluginError(f"memory: {len(body)} bytes are more than {MAX_VALUE}", plugin=plugin)
         if value is None:

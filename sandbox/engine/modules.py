@@ -107,6 +107,7 @@ class Modules:
         present = self._map.get((host, name))
         if present is not None and present.state is not ModuleState.FAILED:
             raise LifecycleError("module-already-loaded", plugin=name)
+        self._forget_failed(present)
         everywhere = self._map.get(("*", name))
         if everywhere is not None and host != "*" and everywhere.state is not ModuleState.FAILED:
             if not everywhere.has_add_host:
@@ -114,6 +115,7 @@ class Modules:
             part = await self._add_host(everywhere, host, chain)
             await self._announce("module-loaded", part, chain)
             return part
+        self._forget_failed(everywhere)
         source = self._core.plugins.find_module(name)
         sandbox = self._sandbox_for(name, source)
         module = await self._load_chunk(sandbox, host, name, source, chain)
@@ -121,6 +123,12 @@ class Modules:
             await self._first_host(module, host, chain)
         await self._announce("module-loaded", module, chain)
         return module
+
+    def _forget_failed(self, module: Module | None) -> None:
+        """Take a failed instance away: who loads it again starts with a clean record."""
+        if module is not None and module.state is ModuleState.FAILED:
+            module.sandbox.deaths.clear()
+            self._drop(module, None)
 
     def _sandbox_for(self, name: str, source: Source) -> Sandbox:
         members = self._groups.get(name, (name,))
@@ -304,9 +312,7 @@ class Modules:
             await self._announce("module-reloaded", part, chain, cascade)
         return module
 
-    async def _reload_part(
-        self, part: Module, chain: Chain, cascade: frozenset[Module]
-    ) -> Module:
+    async def _reload_part(self, part: Module, chain: Chain, cascade: frozenset[Module]) -> Module:
         saved = await self._save(part, chain)
         await self._unload_one(part, chain, reloading=True)
         part.move(Step.RELOAD)

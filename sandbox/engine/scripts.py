@@ -26,6 +26,7 @@ from sandbox.errors import (
     LimitExceeded,
     Panic,
     PluginError,
+    PolicyDenied,
     SandboxCrashed,
     SandboxError,
 )
@@ -218,26 +219,27 @@ class Scripts:
         encode(arguments)  # an input that cannot cross is the caller's mistake: raised here
         wanted = limits or self._core.limits
         sandbox = await self._take("code", "", runtime, wanted)
-        if sandbox.worker is None:
-            await self._core.spawn(sandbox)
-        worker = sandbox.worker
-        if worker is None:
-            raise SandboxCrashed("no worker could be started")
+        keep = False
+        try:
+            run = await self._execute_in(sandbox, arguments)
+            # Workers for limits of one call only are not kept; a limit inside a run ends them.
+            keep = wanted == self._core.limits and not isinstance(run.error, LimitExceeded)
+        finally:  # whatever happened, its place in the pool is free again
+            self._give_back("code", "", sandbox, keep=keep)
+        return run
+
+    async def _execute_in(self, sandbox: Sandbox, arguments: list[Value]) -> Run:
+        worker = sandbox.worker or await self._core.spawn(sandbox)
         meter = worker.meter
         meter.measure_next()
         error: SandboxError | None = None
         answer: Any = None
         try:
             answer = await self._core.call(sandbox, "execute", arguments)
-        except (PluginError, LimitExceeded, SandboxCrashed) as failed:
+        except (PluginError, PolicyDenied, LimitExceeded, SandboxCrashed) as failed:
             error = failed
         meter.output += len(clean_output(text_map(answer).get("output")))
-        usage = meter.usage(wanted)
-        run = self._run(answer, error, usage, wanted)
-        # Workers for limits of one call only are not kept; and a limit inside a run ends them.
-        keep = wanted == self._core.limits and not isinstance(run.error, LimitExceeded)
-        self._give_back("code", "", sandbox, keep=keep)
-        return run
+        return self._run(answer, error, meter.usage(sandbox.limits), sandbox.limits)
 
     @staticmethod
     def _run(answer: Any, error: SandboxError | None, usage: Usage, limits: Limits) -> Run:

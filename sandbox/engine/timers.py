@@ -29,6 +29,7 @@ class Timers:
         self._heap: list[tuple[float, int, Sandbox, int]] = []
         self._valid: dict[Sandbox, dict[int, int]] = {}
         self._count = 0
+        self._room = MAX_TIMERS
 
     def add(self, sandbox: Sandbox, number: int, due: float) -> None:
         """Set the plugin's timer `number`, or move it.  Raises `PluginError` beyond the cap."""
@@ -38,6 +39,16 @@ class Timers:
         self._count += 1
         own[number] = self._count
         heapq.heappush(self._heap, (due, self._count, sandbox, number))
+        if len(self._heap) > self._room:
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Drop what was moved or cancelled: a timer moved for ever must not fill the heap."""
+        self._heap = [
+            entry for entry in self._heap if self._valid.get(entry[2], {}).get(entry[3]) == entry[1]
+        ]
+        heapq.heapify(self._heap)
+        self._room = max(2 * len(self._heap), MAX_TIMERS)
 
     def cancel(self, sandbox: Sandbox, number: int) -> None:
         """Forget one timer; unknown ones are fine."""

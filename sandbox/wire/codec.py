@@ -20,7 +20,6 @@ import msgpack
 from sandbox.errors import ProtocolError
 from sandbox.values import (
     INT_MAX,
-    INT_MIN,
     MAX_CONTAINERS,
     MAX_DEPTH,
     MAX_ENTRIES,
@@ -39,12 +38,20 @@ EXT_CHAR: Final = 4
 EXT_ERROR: Final = 5
 EXT_STANZA: Final = 6
 
-# Bytes that open a container (0x80-0x9f, 0xdc-0xdf) or an extension (0xc7-0xc9, 0xd4-0xd8).
-_OPENERS: Final = {*range(0x80, 0xA0), *range(0xC7, 0xCA), *range(0xD4, 0xD9), *range(0xDC, 0xE0)}
-_NOT_OPENERS: Final = bytes(set(range(256)) - _OPENERS)
-_WIDE: Final = b"\xcf"  # opens an unsigned 64-bit integer, which may be beyond what we allow
+# Bytes that open a container (0x80-0x9f, 0xdc-0xdf) or an extension (0xc7-0xc9, 0xd4-0xd8), and
+# two that make a body worth a look: 0xcf opens an unsigned 64-bit integer, which may be beyond
+# ours, and 0xff is the type of msgpack's own timestamps, which it decodes without asking us.
+_WATCHED: Final = {
+    *range(0x80, 0xA0), *range(0xC7, 0xCA), *range(0xD4, 0xD9), *range(0xDC, 0xE0), 0xCF, 0xFF,
+}  # fmt: skip
+_UNWATCHED: Final = bytes(set(range(256)) - _WATCHED)
+_WIDE: Final = b"\xcf"
+_TIMESTAMP: Final = b"\xff"
 _MAX_MAP: Final = MAX_ENTRIES // 4
 _MAX_EXTENSIONS: Final = 8192  # each costs a Python call: a body of nothing else would take 0.4 s
+_MAX_NESTED: Final = 16  # extensions inside each other; each level needs C stack and a copy
+_SMALL: Final = 65_536  # a body up to this length cannot hold too many of anything
+_SCALARS: Final = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 class EncodeError(ValueError):
@@ -82,7 +89,7 @@ def pack_special(value: object) -> Any:
     if isinstance(value, GuestError):
         return msgpack.ExtType(EXT_ERROR, _pack(value.value))
     if isinstance(value, Stanza):
-        return msgpack.ExtType(EXT_STANZA, _pack([value.name, value.attr, value.children]))
+        return msgpack.ExtType(EXT_STANZA, _pack(_parts(value, 1)))
     if isinstance(value, tuple):
         return list(value)
     if isinstance(value, dict):
@@ -101,13 +108,38 @@ def _base_scalar(value: str | int | float) -> str | int | float:
     return int.__int__(value) if isinstance(value, int) else float.__float__(value)
 
 
+def _parts(stanza: Stanza, depth: int) -> list[Any]:
+    """A stanza as nested lists, checked: one extension holds the whole tree."""
+    if depth > MAX_DEPTH:
+        raise EncodeError(f"a stanza nests deeper than {MAX_DEPTH} levels, or contains itself")
+    if not (
+        isinstance(stanza.name, str)
+        and isinstance(stanza.attr, dict)
+        and isinstance(stanza.children, list)
+        and all(isinstance(k, str) and isinstance(v, str) for k, v in stanza.attr.items())
+        and all(isinstance(child, (str, Stanza)) for child in stanza.children)
+    ):
+        raise EncodeError("a stanza has a text name, text attributes, and texts or stanzas in it")
+    children = [
+        child if isinstance(child, str) else _parts(child, depth + 1) for child in stanza.children
+    ]
+    return [stanza.name, stanza.attr, children]
+
+
 def _pack_time(value: datetime.datetime) -> bytes:
     moment = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
-    offset = moment.utcoffset() or datetime.timedelta()
+    offset = moment.utcoffset()
+    if offset is None:
+        raise EncodeError("a time whose zone does not know its offset cannot cross")
     epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
     micros = (moment - epoch) // datetime.timedelta(microseconds=1)
     seconds = int(offset.total_seconds())
-    return micros.to_bytes(8, "big", signed=True) + seconds.to_bytes(4, "big", signed=True)
+    data = micros.to_bytes(8, "big", signed=True) + seconds.to_bytes(4, "big", signed=True)
+    try:
+        _unpack_time(data)
+    except (OverflowError, ValueError):
+        raise EncodeError("a time outside the years 1 to 9999 in UTC cannot cross") from None
+    return data
 
 
 def _unpack_time(data: bytes) -> datetime.datetime:
@@ -154,20 +186,46 @@ class Encoder:
             if isinstance(error, EncodeError):
                 raise
             raise EncodeError(_too_deep() if "recursion" in str(error) else str(error)) from None
-        if len(body.translate(None, _NOT_OPENERS)) > MAX_DEPTH or _WIDE in body:
-            _check_outgoing(value, body)
+        if (type(value) not in _SCALARS and not _ordinary(value, 1)) or _WIDE in body:
+            _verify(body)
         return body
 
 
-def _check_outgoing(value: Value, body: bytes) -> None:
-    """The caps that need a look at the value; few bodies get here."""
-    if _WIDE in body and _beyond_int64(value):
-        raise EncodeError("an integer beyond 64 bits cannot cross")
-    openers = len(body.translate(None, _NOT_OPENERS))
-    if openers > MAX_DEPTH and _depth(value) > MAX_DEPTH:
+def _ordinary(value: Value, depth: int) -> bool:
+    """Whether `value` is made of plain lists, maps and scalars, within the caps.
+
+    Raises `EncodeError` for what the other side would refuse; False asks for a closer look.
+    """
+    if depth > MAX_DEPTH:
         raise EncodeError(_too_deep())
-    if openers > MAX_CONTAINERS and _count(value) > MAX_CONTAINERS:
-        raise EncodeError(f"a value holds more than {MAX_CONTAINERS} lists and maps")
+    kind = type(value)
+    if kind is dict:
+        try:
+            "".join(value)  # in C: all keys are texts
+        except TypeError:
+            raise EncodeError("the keys of a map must be texts to cross") from None
+        if len(value) > _MAX_MAP:
+            raise EncodeError(f"a map holds more than {_MAX_MAP} entries")
+        items = value.values()
+    elif kind is list:
+        if len(value) > MAX_ENTRIES:
+            raise EncodeError(f"a list holds more than {MAX_ENTRIES} entries")
+        items = value
+    else:
+        return False
+    ordinary = len(items) < 4096  # many small things: their number needs a look too
+    for item in items:
+        if type(item) not in _SCALARS and not _ordinary(item, depth + 1):
+            ordinary = False
+    return ordinary
+
+
+def _verify(body: bytes) -> None:
+    """See our own body as the other side will: the way for everything that is not ordinary."""
+    try:
+        Decoder().decode(body)
+    except ProtocolError as error:
+        raise EncodeError(f"the value cannot cross: {error.message}") from None
 
 
 def encode(value: Value, special: Callable[[object], Any] = pack_special) -> bytes:
@@ -203,21 +261,20 @@ class Decoder:
     def decode(self, body: bytes) -> Value:
         """The value in `body`; see `decode`."""
         try:
-            openers = len(body.translate(None, _NOT_OPENERS))
-            if openers <= MAX_DEPTH:
-                value = msgpack.unpackb(
-                    body, ext_hook=self._few, max_array_len=MAX_ENTRIES, max_map_len=_MAX_MAP
-                )
+            watched = body.translate(None, _UNWATCHED)
+            openers = len(watched)
+            if openers <= MAX_DEPTH and len(body) <= _SMALL:
+                value = msgpack.unpackb(body, ext_hook=self._few, max_map_len=_MAX_MAP)
             else:
-                value = _Budget(self._resolve).unpack(body, openers > MAX_CONTAINERS)
-                if _depth(value) > MAX_DEPTH:
-                    raise ProtocolError(f"body nests deeper than {MAX_DEPTH} levels")
-            if _WIDE in body and _beyond_int64(value):
-                raise ProtocolError("body holds an integer beyond 64 bits")
+                value = _Budget(self._resolve).unpack(body)
+            if openers > MAX_DEPTH or _WIDE in watched or _TIMESTAMP in watched:
+                _inspect(value)
         except ProtocolError:
             raise
         except (ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
             # msgpack raises subclasses of ValueError, and TypeError for keys that do not hash.
+            if "exceeds max_" in str(error):
+                raise ProtocolError(f"body holds more than {MAX_ENTRIES} entries") from None
             raise ProtocolError(f"malformed body: {type(error).__name__}") from None
         except msgpack.exceptions.UnpackException as error:
             raise ProtocolError(f"malformed body: {type(error).__name__}") from None
@@ -227,29 +284,32 @@ class Decoder:
 class _Budget:
     """What one large body may still make the decoder build."""
 
-    __slots__ = ("containers", "extensions", "resolve")
+    __slots__ = ("_nested", "containers", "entries", "extensions", "resolve")
 
     def __init__(self, resolve: Resolver | None = None) -> None:
         self.resolve = resolve
+        self._nested = 0
         self.containers = MAX_CONTAINERS
+        self.entries = MAX_ENTRIES
         self.extensions = _MAX_EXTENSIONS
 
-    def unpack(self, data: bytes, count: bool) -> Value:
-        hooks: dict[str, Any] = {}
-        if count:
-            hooks = {"object_hook": self._container, "list_hook": self._container}
+    def unpack(self, data: bytes) -> Value:
         return msgpack.unpackb(
             data,
             ext_hook=self.extension,
             max_array_len=MAX_ENTRIES,
             max_map_len=_MAX_MAP,
-            **hooks,
+            object_hook=self._container,
+            list_hook=self._container,
         )
 
     def _container(self, container: Value) -> Value:
         self.containers -= 1
+        self.entries -= len(container)
         if self.containers < 0:
             raise ProtocolError(f"body holds more than {MAX_CONTAINERS} lists and maps")
+        if self.entries < 0:
+            raise ProtocolError(f"body holds more than {MAX_ENTRIES} entries")
         return container
 
     def extension(self, code: int, data: bytes) -> Value:
@@ -265,67 +325,60 @@ class _Budget:
         if code == EXT_CHAR and len(data) == 8:
             return Char(int.from_bytes(data, "big", signed=True))
         if code == EXT_ERROR:
-            return GuestError(self.unpack(data, count=True))
+            return GuestError(self._inner(data))
         if code == EXT_STANZA:
-            return _stanza(self.unpack(data, count=True))
+            return _stanza(self._inner(data), 1)
         raise ProtocolError(f"body holds an unknown extension of type {code}")
+
+    def _inner(self, data: bytes) -> Value:
+        """The value inside an extension."""
+        self._nested += 1
+        if self._nested > _MAX_NESTED:
+            raise ProtocolError(f"extensions nest deeper than {_MAX_NESTED} levels")
+        try:
+            return self.unpack(data)
+        finally:
+            self._nested -= 1
 
     def _function(self, handle: HostFunction | GuestFunction) -> Value:
         return handle if self.resolve is None else self.resolve(handle)
 
 
-def _children(value: Value) -> Any:
-    if type(value) is list or type(value) is tuple:
-        return value
-    if type(value) is dict:
-        return value.values()
-    if type(value) is Stanza:
-        return value.children
-    if type(value) is GuestError:
-        return (value.value,)
-    return ()
+def _children(container: Value) -> Any:
+    kind = type(container)
+    if kind is list:
+        return container
+    if kind is dict:
+        return container.values()
+    return (container.value,) if kind is GuestError else ()
 
 
-def _depth(value: Value) -> int:
-    """How many levels of containers `value` has; stops one past `MAX_DEPTH`.  Iterative."""
-    level, depth = [value], 0
-    while True:
-        level = [
-            child
-            for item in level
-            for child in _children(item)
-            if type(child) in (dict, list, tuple, Stanza, GuestError)
-        ]
-        depth += 1
-        if not level or depth > MAX_DEPTH:
-            return depth
+def _inspect(value: Value) -> None:
+    """Refuse nesting beyond `MAX_DEPTH`, integers beyond 64 bits and msgpack's own timestamps.
 
-
-def _beyond_int64(value: Value) -> bool:
-    """Whether an unsigned 64-bit integer (msgpack's 0xcf) that no int64 can hold is in `value`."""
-    level = [value]
+    Level by level, not by recursion: the value may nest deeper than Python recurses.
+    """
+    level, depth = [[value]], -1
     while level:
-        if any(type(item) is int and not INT_MIN <= item <= INT_MAX for item in level):
-            return True
-        level = [child for item in level for child in _children(item)]
-    return False
+        depth += 1
+        if depth > MAX_DEPTH:
+            raise ProtocolError(f"body nests deeper than {MAX_DEPTH} levels")
+        following: list[Value] = []
+        for container in level:
+            for item in _children(container):
+                kind = type(item)
+                if kind is int:
+                    if item > INT_MAX:
+                        raise ProtocolError("body holds an integer beyond 64 bits")
+                elif kind is msgpack.Timestamp:
+                    raise ProtocolError("body holds an unknown extension of type -1")
+                elif kind is list or kind is dict or kind is GuestError:
+                    following.append(item)
+        level = following
 
 
-def _count(value: Value) -> int:
-    level, total = [value], 0
-    while level and total <= MAX_CONTAINERS:
-        total += len(level)
-        level = [
-            child
-            for item in level
-            for child in _children(item)
-            if type(child) in (dict, list, tuple, Stanza, GuestError)
-        ]
-    return total
-
-
-def _stanza(parts: Value) -> Stanza:
-    if type(parts) is not list or len(parts) != 3:
+def _stanza(parts: Value, depth: int) -> Stanza:
+    if type(parts) is not list or len(parts) != 3 or depth > MAX_DEPTH:
         raise ProtocolError("body holds a malformed stanza")
     name, attr, children = parts
     if (
@@ -333,7 +386,10 @@ def _stanza(parts: Value) -> Stanza:
         or type(attr) is not dict
         or type(children) is not list
         or not all(type(k) is str and type(v) is str for k, v in attr.items())
-        or not all(type(child) in (str, Stanza) for child in children)
     ):
         raise ProtocolError("body holds a malformed stanza")
-    return Stanza(name, attr, children)
+    return Stanza(
+        name,
+        attr,
+        [child if type(child) is str else _stanza(child, depth + 1) for child in children],
+    )

@@ -67,6 +67,7 @@ def check(frame: Any) -> Frame:
     if (
         type(frame) is list
         and len(frame) == 3
+        and type(frame[0]) is int
         and frame[0] == 3
         and type(frame[1]) is int
         and 0 <= frame[1] <= MAX_ID

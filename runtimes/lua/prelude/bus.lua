@@ -74,7 +74,7 @@ local function new_bus(changed, check)
 		end
 	end
 
-	-- Wrappers: the last added is outermost, those of one event inside the bus-wide ones (key false).
+	-- Wrappers: the last added is outermost, those of one event outside the bus-wide ones (key false).
 	local function wrapped(list, index, inner)
 		if not list or index == 0 then return inner end
 		local nearer = wrapped(list, index - 1, inner)
@@ -88,8 +88,8 @@ local function new_bus(changed, check)
 	function bus.fire_event(event, data)
 		local own, all = wrappers[event], wrappers[false]
 		if not own and not all then return fire(event, data) end
-		local chain = wrapped(own, own and #own or 0, fire)
-		return wrapped(all, all and #all or 0, chain)(event, data)
+		local chain = wrapped(all, all and #all or 0, fire)
+		return wrapped(own, own and #own or 0, chain)(event, data)
 	end
 
 	function bus.add_wrapper(event, wrapper)

@@ -93,8 +93,7 @@ local function decode_ext(s, pos, size)
 	if code == EXT_TIME then return unpack(">i8", s, first) / 1e6, following end
 	if code == EXT_ERROR then return { error = (decode(s, first)) }, following end
 	if code == EXT_STANZA then
-		local parts = decode(s, first)
-		return core.new_stanza(parts[1], parts[2], parts[3]), following
+		return core.new_stanza((decode(s, first))), following
 	end
 	if code == EXT_GUEST then return given[(unpack(">I8", s, first))], following end
 	error("unknown extension type " .. code)
@@ -202,13 +201,28 @@ local function extension(code, data)
 	return pack(">BI4B", 0xc9, #data, code) .. data
 end
 
-local function encode_stanza(v, depth)
-	local children, out = {}, {}
-	for i = 1, rawlen(v) do children[i] = rawget(v, i) end
-	local n = encode({ rawget(v, "name"), rawget(v, "attr") or {} }, out, 0, depth + 1)
-	out[1] = "\x93"
-	if #children == 0 then n = n + 1; out[n] = "\x90" else n = encode(children, out, n, depth + 1) end
-	return extension(EXT_STANZA, concat(out, "", 1, n))
+-- A stanza is nested lists {name, attributes, children}: one extension holds the whole tree.
+local function stanza_parts(v, out, n, depth)
+	if depth > MAX_DEPTH then error("a stanza nests deeper than " .. MAX_DEPTH .. " levels", 0) end
+	out[n + 1] = "\x93"
+	n = encode(tostring(rawget(v, "name")), out, n + 1, 1)
+	local attributes = {}
+	for key, value in next, rawget(v, "attr") or {} do attributes[tostring(key)] = tostring(value) end
+	n = encode(attributes, out, n, 1)
+	local count = rawlen(v)
+	n = n + 1
+	out[n] = header(count, 0x90, 16, 0xdc, 0xdd)
+	for i = 1, count do
+		local child = rawget(v, i)
+		if getmetatable(child) == core.stanza_mt then n = stanza_parts(child, out, n, depth + 1)
+		else n = encode(tostring(child), out, n, 1) end
+	end
+	return n
+end
+
+local function encode_stanza(v)
+	local out = {}
+	return extension(EXT_STANZA, concat(out, "", 1, stanza_parts(v, out, 0, 1)))
 end
 
 local function encode_function(v)
@@ -230,7 +244,7 @@ local function encode_table(v, out, n, depth)
 	end
 	local mt = getmetatable(v)
 	if mt and mt == core.stanza_mt then
-		out[n + 1] = encode_stanza(v, depth)
+		out[n + 1] = encode_stanza(v)
 		return n + 1
 	end
 	-- Raw access only: a metamethod here would run guest code in the middle of a reply.

@@ -29,8 +29,8 @@ end
 -- A library for the prelude's own use, through the same loader as a module's `require`.
 function core.library(name) return core.shared_globals().require(name) end
 
-function core.new_stanza(name, attr, children)
-	return core.library "util.stanza".received(name, attr, children)
+function core.new_stanza(parts)
+	return core.library "util.stanza".received(parts[1], parts[2], parts[3])
 end
 
 -- Libraries that need the prelude: built here, not from source.

@@ -103,7 +103,8 @@ function ops.load(name, host, file, source, reloading, saved)
 	local env = setmetatable({ module = api }, { __index = core.shared_globals() })
 	api.environment = env
 	api.path = file
-	if reloading then api.reloading, api.saved_state = true, saved end
+	-- `false` while it loads for the first time, true on a reload, nil ever after: as in Prosody.
+	api.reloading, api.saved_state = reloading, saved
 	local registry = core.registries[api]
 	registry.asked_host = host
 	-- Registered before the chunk runs, so that circular `depends` find it.

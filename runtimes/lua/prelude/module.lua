@@ -21,6 +21,9 @@ function api:get_host_type()
 	return core.hosts[self.host] and "local" or nil
 end
 
+-- Plugins have no file system; paths are names below the plugin's own folder.
+function api:get_directory() return "." end
+
 function api:set_global()
 	self.host = "*"
 	self.global = true

@@ -53,6 +53,13 @@ function api:get_option_boolean(name, default)
 	return boolean
 end
 
+-- A path below the plugin's own folder, or below the folder called `parent` ("data", "config").
+function api:get_option_path(name, default, parent)
+	local value = self:get_option_string(name, default)
+	if value == nil or value:sub(1, 1) == "/" then return value end
+	return (parent or self:get_directory()) .. "/" .. value
+end
+
 local function as_list(value)
 	if type(value) ~= "table" then return { value } end
 	local list = {}

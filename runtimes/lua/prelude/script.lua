@@ -86,7 +86,7 @@ end
 function ops.request(plugin, file, source, request)
 	local run = {}
 	local answer = core.new_answer()
-	local env = environment(run, function(text) core.log(plugin, "", "info", text) end)
+	local env = environment(run, function(text) core.log(plugin, "", "info", (text:gsub("\n$", ""))) end)
 	local server = core.server_library(plugin, file, request, answer)
 	local loaded = { server = server }
 	env.require = core.requirer(loaded, env, function(name)
@@ -137,7 +137,9 @@ function ops.execute(file, source, inputs, modules)
 			result.error = problem
 		else result.value = value end
 	else
-		result.error = type(problem) == "table" and problem or { type = "error", message = tostring(problem), frames = {} }
+		-- Out of memory, Lua calls no message handler: its bare words are all there is.
+		local kind = problem == "not enough memory" and "MemoryError" or "error"
+		result.error = type(problem) == "table" and problem or { type = kind, message = tostring(problem), frames = {} }
 	end
 	return result
 end

@@ -7,7 +7,7 @@ local array_mt = { __index = methods, __name = "array" }
 function array_mt.__tostring(self) return "{" .. self:concat(", ") .. "}" end
 function array_mt.__add(a, b) return array():append(a):append(b) end
 function array_mt.__eq(a, b)
-	if #a ~= #b then return false end
+	if getmetatable(a) ~= array_mt or getmetatable(b) ~= array_mt or #a ~= #b then return false end
 	for i = 1, #a do if a[i] ~= b[i] then return false end end
 	return true
 end

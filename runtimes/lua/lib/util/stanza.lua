@@ -204,10 +204,13 @@ function st.error_reply(original, kind, condition, text, by)
 	return reply:up()
 end
 
--- How the runtime makes a stanza of what crossed from the engine: name, attributes, children.
+-- How the runtime makes a stanza of what crossed from the engine: name, attributes, and children
+-- that are texts or such triples themselves.
 function st.received(name, attr, children)
 	local stanza = new(name, attr)
-	for _, child in ipairs(children) do add(stanza, child) end
+	for _, child in ipairs(children) do
+		add(stanza, type(child) == "table" and st.received(child[1], child[2], child[3]) or child)
+	end
 	return stanza
 end
 
