@@ -287,6 +287,7 @@ class AsyncioDriver:
         self.loop = asyncio.get_running_loop()
         self.waiting = waiting
         """The host functions that may have to wait; all others are answered at once."""
+        self._dying: dict[int, Callable[[], None]] = {}
         self.serve = serve
         self.take_note = take_note
 
@@ -359,6 +360,13 @@ class AsyncioDriver:
 
         def ended() -> None:
             self.loop.remove_reader(pidfd)
+            del self._dying[pidfd]
             reap()
 
+        self._dying[pidfd] = ended
         self.loop.add_reader(pidfd, ended)
+
+    def finish(self) -> None:
+        """See `Driver.finish`."""
+        for ended in list(self._dying.values()):
+            ended()

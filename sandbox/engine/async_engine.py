@@ -90,7 +90,9 @@ class AsyncEngine:
             self._timer.cancel()
         if self._timer_task is not None:
             self._timer_task.cancel()
-        if not self._core.closed:
+        if self._driver is None:
+            self._core.closed = True
+        elif not self._core.closed:
             self._core.close()
 
     async def __aenter__(self) -> AsyncEngine:

@@ -293,3 +293,6 @@ class BlockingDriver:
         death = worker.kill(reason)
         self._state_changed()
         return death
+
+    def finish(self) -> None:
+        """See `Driver.finish`.  Nothing is ever put off here."""

@@ -260,6 +260,7 @@ class Core:
         for worker in list(self._owners):
             self.driver.kill(worker, EngineClosed("the engine is closed"), wait=True)
         self._owners.clear()
+        self.driver.finish()
         for zygote in self._zygotes.values():
             zygote.close()
         self._zygotes.clear()

@@ -85,6 +85,9 @@ class Driver(Protocol):
     def note(self, worker: Worker, topic: str, payload: list[Value]) -> None:
         """Send a note; a worker that cannot take it is killed."""
 
+    def finish(self) -> None:
+        """The engine closes: whatever was put off is done now."""
+
     async def wait_in(self, line: deque[Any]) -> None:
         """Wait at the end of `line` until `wake` comes to us."""
 
