@@ -9,10 +9,16 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import call, scripts, start
+from benchmarks import call, density, python_programs, scripts, start
 from benchmarks.report import BENCHMARKS, Row, as_json, table
 
-_MODULES = (call, scripts, start)  # importing them registers their benchmarks
+_MODULES = (
+    call,
+    scripts,
+    python_programs,
+    start,
+    density,
+)  # importing them registers their benchmarks
 
 
 def main(arguments: list[str]) -> int:

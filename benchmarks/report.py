@@ -48,6 +48,11 @@ def seconds_each(operation: Callable[[], object], count: int) -> float:
     return (time.perf_counter() - start) / count
 
 
+def timed(operation: Callable[[], object]) -> float:
+    """Seconds that one call of `operation` takes."""
+    return seconds_each(operation, 1)
+
+
 def alternate(
     floor: Callable[[], float], subject: Callable[[], float], rounds: int
 ) -> tuple[float, float, float]:

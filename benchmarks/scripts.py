@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from benchmarks.report import Row, alternate, benchmark
+from benchmarks.report import Row, alternate, benchmark, timed
 from sandbox import Engine, Limits
 
 _LUA: Final = {
@@ -46,19 +45,13 @@ def _bare_lua(source: str) -> Any:
     return lua54.LuaRuntime().execute(source)
 
 
-def _timed(operation: Any) -> float:
-    start = time.perf_counter()
-    operation()
-    return time.perf_counter() - start
-
-
 def _lua(name: str, source: str) -> Iterator[Row]:
     with Engine(limits=_LIMITS, workers=1) as engine:
         expected = _bare_lua(source)
         assert engine.execute(source, language="lua").value == expected
         bare, ours, ratio = alternate(
-            lambda: _timed(lambda: _bare_lua(source)),
-            lambda: _timed(lambda: engine.execute(source, language="lua")),
+            lambda: timed(lambda: _bare_lua(source)),
+            lambda: timed(lambda: engine.execute(source, language="lua")),
             _ROUNDS,
         )
     yield Row(f"script.lua.{name}", ours * 1e3, "ms", bare * 1e3, ratio)

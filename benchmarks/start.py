@@ -102,7 +102,7 @@ def replace() -> Iterator[Row]:
     yield Row("start.replace", statistics.median(times) * 1e3, "ms", None, None)
 
 
-def _pss(pid: int) -> int:
+def pss(pid: int) -> int:
     with open(f"/proc/{pid}/smaps_rollup") as file:
         for line in file:
             if line.startswith("Pss:"):
@@ -122,5 +122,5 @@ def idle() -> Iterator[Row]:
             engine._run(engine._core.call(one, "execute", arguments))
             assert one.worker is not None
             pids.append(one.worker.pid)
-        pss = statistics.median(_pss(pid) for pid in pids)
+        pss = statistics.median(pss(pid) for pid in pids)
     yield Row("memory.idle", pss / 2**20, "MiB", None, None)

@@ -14,11 +14,11 @@ from typing import Any, Final, TypeAlias
 MAX_DEPTH: Final = 64
 """How deep lists and maps may nest, on both sides."""
 
-MAX_CONTAINERS: Final = 65_536
+MAX_CONTAINERS: Final = 32_768
 """How many lists and maps one message may hold."""
 
-MAX_ENTRIES: Final = 262_144
-"""How many elements one list may hold; a map may hold a quarter of it."""
+MAX_ENTRIES: Final = 131_072
+"""How many elements one message may hold in all; one map may hold a quarter of it."""
 
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1

@@ -98,7 +98,7 @@ class Bus:
     def fire(self, event: str, data: Any) -> Any:
         """Fire an event: wrappers, our handlers and those of other sandboxes."""
         chain: Fire = self._fire
-        for wrapper in (*self._wrappers.get(event, ()), *self._wrappers.get(_EVERY, ())):
+        for wrapper in (*self._wrappers.get(_EVERY, ()), *self._wrappers.get(event, ())):
             chain = _wrapped(wrapper, chain)
         return chain(event, data)
 

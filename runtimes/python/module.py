@@ -77,6 +77,10 @@ class Module(metaclass=GuestType):
             return "global"
         return "local" if self.host in self._modules.hosts else None
 
+    def get_directory(self) -> str:
+        """The plugin's own folder.  Plugins have no file system; paths are names below it."""
+        return "."
+
     def set_global(self) -> None:
         """Make this module global: one instance for all hosts."""
         self.host = "*"
@@ -254,6 +258,15 @@ class Module(metaclass=GuestType):
         if isinstance(value, bool):
             return "true" if value else "false"
         return None if value is None else str(value)
+
+    def get_option_path(
+        self, name: str, default: str | None = None, parent: str | None = None
+    ) -> str | None:
+        """A path below the plugin's folder, or below the folder `parent` ("data", "config")."""
+        value = self.get_option_string(name, default)
+        if value is None or value.startswith("/"):
+            return value
+        return f"{parent or self.get_directory()}/{value}"
 
     def get_option_number(self, name: str, default: Any = None) -> int | float | None:
         """A number, or None for what is none (not the default, as in Prosody)."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from runtimes.python.bus import Bus
 from runtimes.python import warm
+from runtimes.python.bus import Bus
 from runtimes.python.faults import fault
 from runtimes.python.host import HostGate, Panicked
 from runtimes.python.loader import Modules

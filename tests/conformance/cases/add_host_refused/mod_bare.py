@@ -1,0 +1,5 @@
+module.set_global()
+
+
+def add_host(module):
+    return False

@@ -1,0 +1,2 @@
+module:set_global()
+function module.add_host(module) return nil, "not a reason" end

@@ -1,0 +1,12 @@
+module:hook("close", function(data) return data.session.close("bye", 3) end)
+module:hook("sum", function(data) return data.sum(1, 2, 3) end)
+module:hook("keep", function(data) kept = data.sum end)
+module:hook("later", function() return kept(4, 5) end)
+module:hook("caught", function(data)
+	local ok, problem = pcall(data.broken)
+	return { ok, tostring(problem):find("broken failed", 1, true) ~= nil, tostring(problem):find("Traceback", 1, true) == nil }
+end)
+module:hook("broken", function(data) return data.broken() end)
+module:hook("same", function(data) return data.one == data.two end)
+module:hook("back", function(data) return data.session end)
+module:hook("pass on", function(data) return module:fire_event("sum", data) end)

@@ -1,0 +1,5 @@
+local ok, problem = pcall(module.add_timer, module, 1, function() end)
+module:log("info", "caught %d %s", ok and 1 or 0, tostring(problem):match "capability 'timer'")
+module:hook("timer", function() module:add_timer(1, function() end) end)
+module:hook("caught", function() return (pcall(function() module:add_timer(1, function() end) end)) end)
+module:hook("alive", function() return true end)

@@ -1,0 +1,1 @@
+module.add_timer(1, lambda now: None)

@@ -1,0 +1,3 @@
+module:log("info", "chunk")
+local b = module:depends("circle_b")
+module:log("info", "got %s value %d", b.module.name, b.value)

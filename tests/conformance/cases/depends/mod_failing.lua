@@ -1,0 +1,2 @@
+module:hook("left", function() return "left" end)
+error("boom in chunk")

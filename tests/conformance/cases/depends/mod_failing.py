@@ -1,0 +1,2 @@
+module.hook("left", lambda data: "left")
+raise ValueError("boom in chunk")

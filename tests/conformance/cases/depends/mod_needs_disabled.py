@@ -1,0 +1,1 @@
+module.depends("disabled_one")

@@ -1,0 +1,1 @@
+module:hook("wrapped", function(data) data.steps[#data.steps + 1] = "far"; end, 5)

@@ -1,0 +1,1 @@
+module.hook("wrapped", lambda data: data["steps"].append("far"), 5)

@@ -1,0 +1,1 @@
+[b + b"\xfe", t == "\u2603", len(t.encode())]

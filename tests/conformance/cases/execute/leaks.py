@@ -1,0 +1,5 @@
+try:
+    leaked += 1
+except NameError:
+    leaked = 2
+leaked

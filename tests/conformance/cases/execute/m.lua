@@ -1,0 +1,1 @@
+return { double = function(a) return a * 2 end }

@@ -1,0 +1,2 @@
+local m = require "m"
+return m.double(21) + require("n").seven

@@ -1,0 +1,4 @@
+import m
+import n
+
+m.double(21) + n.seven

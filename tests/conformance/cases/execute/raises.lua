@@ -1,0 +1,7 @@
+local function inner()
+	error("went wrong")
+end
+
+print("before")
+kept = 5
+inner()

@@ -1,0 +1,7 @@
+def inner():
+    raise ValueError("went wrong")
+
+
+print("before")
+kept = 5
+inner()

@@ -1,0 +1,7 @@
+module.hook("left", lambda event: "a hook of the failed chunk")
+module.hook_global("left", lambda event: "a global hook of the failed chunk")
+module.wrap_event("left", lambda following, event, data: "a wrapper of the failed chunk")
+module.add_item("left", "an item of the failed chunk")
+module.add_timer(1, lambda now: module.log("info", "a timer of the failed chunk"))
+module.unload = lambda: module.log("info", "unload is not called")
+raise ValueError("boom in chunk")

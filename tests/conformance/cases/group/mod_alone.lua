@@ -1,0 +1,1 @@
+module:hook("alone", function() return module:shared("/*/group/state").count == nil end)

@@ -1,0 +1,1 @@
+module.hook("alone", lambda data: "count" not in module.shared("/*/group/state"))

@@ -1,0 +1,5 @@
+local left = module:depends("left")
+local shared = module:shared("/*/group/state")
+module:hook("state", function() shared.count = shared.count + 1; return { shared.count, shared.run() } end)
+module:hook("same", function() left.table_of_left[3] = 3; return #left.table_of_left end)
+module:hook("again", function() return #left.table_of_left end)

@@ -1,0 +1,5 @@
+module:add_item("thing", "one")
+module:hook("add", function(data) module:add_item("thing", data.item) end)
+module:hook("remove", function(data) return module:remove_item("thing", data.item) end)
+module:hook("unknown", function() return module:remove_item("never", "x") end)
+module:hook("host items", function() return module:get_host_items("thing") end)

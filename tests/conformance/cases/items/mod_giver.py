@@ -1,0 +1,5 @@
+module.add_item("thing", "one")
+module.hook("add", lambda data: module.add_item("thing", data["item"]))
+module.hook("remove", lambda data: module.remove_item("thing", data["item"]))
+module.hook("unknown", lambda data: module.remove_item("never", "x"))
+module.hook("host items", lambda data: module.get_host_items("thing"))

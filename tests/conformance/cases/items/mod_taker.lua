@@ -1,0 +1,6 @@
+module:handle_items("thing", function(data)
+	module:log("info", "+%s %s", data.item, data.source and data.source.name or "-")
+end, function(data) module:log("info", "-%s", data.item) end)
+module:handle_items("thing", function() module:log("info", "new only") end, function() end, false)
+module:hook("host items", function() return module:get_host_items("thing") end, 1)
+module:hook("none", function() return #module:get_host_items("none") end)

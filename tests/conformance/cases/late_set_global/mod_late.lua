@@ -1,0 +1,7 @@
+module:hook("late", function() return "hooked on the host" end)
+module:add_item("late", "item")
+module:log("info", "%s", module:get_host_type())
+module:set_global()
+module:hook("late", function() return "hooked everywhere" end)
+module:log("info", "%s", module:get_host_type())
+module:set_global()

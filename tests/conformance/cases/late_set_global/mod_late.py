@@ -1,0 +1,7 @@
+module.hook("late", lambda data: "hooked on the host")
+module.add_item("late", "item")
+module.log("info", "%s", module.get_host_type())
+module.set_global()
+module.hook("late", lambda data: "hooked everywhere")
+module.log("info", "%s", module.get_host_type())
+module.set_global()

@@ -1,0 +1,2 @@
+module.host = "*"
+module:hook("star", function() return "star" end)

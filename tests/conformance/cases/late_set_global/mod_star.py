@@ -1,0 +1,2 @@
+module.host = "*"
+module.hook("star", lambda data: "star")

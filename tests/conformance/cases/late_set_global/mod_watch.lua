@@ -1,0 +1,1 @@
+module:hook("item-removed/late", function(data) module:log("info", "removed %s", data.item) end)

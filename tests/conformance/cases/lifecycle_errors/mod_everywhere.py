@@ -1,0 +1,2 @@
+module.set_global()
+module.log("info", "%s", module.get_host_type())

@@ -1,0 +1,5 @@
+module.hook("alive", lambda event: True)
+
+
+def save():
+    raise ValueError("cannot save")

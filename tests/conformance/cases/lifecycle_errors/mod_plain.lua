@@ -1,0 +1,1 @@
+module:log("info", "loaded on %s", module.host)

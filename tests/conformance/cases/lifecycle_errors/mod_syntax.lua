@@ -1,0 +1,2 @@
+module:log("info", "never said")
+local x = = 1

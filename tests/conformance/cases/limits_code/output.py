@@ -1,0 +1,5 @@
+while True:
+    try:
+        print("x" * 1000)
+    except Exception:
+        pass

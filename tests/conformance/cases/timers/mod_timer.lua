@@ -1,0 +1,28 @@
+local left, ticker, mover = 3, nil, nil
+module:hook("start", function()
+	module:add_timer(1, function(now, a, b)
+		module:log("info", "tick %d %s%s", now, a, b)
+		left = left - 1
+		if left > 0 then return 2 end
+	end, "A", "B")
+	module:add_timer(0.5, function() module:log("info", "once"); return true end)
+end)
+module:hook("stop", function()
+	ticker = module:add_timer(1, function() module:log("info", "stopped timer ran"); return 1 end)
+	ticker:stop()
+	ticker:stop()
+end)
+module:hook("move", function() mover = module:add_timer(1, function() module:log("info", "moved") end) end)
+module:hook("later", function() mover:reschedule(5) end)
+module:hook("fail", function()
+	module:add_timer(1, function() error("timer broke") end)
+	module:add_timer(2, function() module:log("info", "after the failed one") end)
+end)
+module:hook("self stop", function()
+	ticker = module:add_timer(1, function() module:log("info", "last"); ticker:stop(); return 1 end)
+end)
+module:hook("zero", function()
+	local n = 0
+	module:add_timer(0, function() n = n + 1; module:log("info", "zero %d", n); return n < 3 and 0 end)
+end)
+module:hook("bad", function() return (pcall(module.add_timer, module, 0 / 0, function() end)) end)

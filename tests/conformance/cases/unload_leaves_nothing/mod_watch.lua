@@ -1,0 +1,1 @@
+module:hook("item-removed/thing", function(data) module:log("info", "removed %s", data.item) end)

@@ -1,0 +1,7 @@
+module:hook("echo", function(data) return data.v end)
+module:hook("kind", function(data) return type(data.v) end)
+module:hook("function", function() return function() end end)
+module:hook("nested function", function() return { ok = 1, f = function() end } end)
+module:hook("cycle", function() local t = {}; t.t = t; return t end)
+module:hook("deep", function() local t = {}; for _ = 1, 100 do t = { t } end; return t end)
+module:hook("text", function(data) return #data.v end)

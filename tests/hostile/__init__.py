@@ -1,0 +1,1 @@
+"""The hostile corpus against the real sandbox: `python -m tests.hostile`."""
