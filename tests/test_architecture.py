@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
 """Layer -> the layers it may import.  `facade` is `sandbox/__init__.py` itself."""
 
 BY_NAME = {
-    "sandbox/engine/core.py": {"sandbox.worker.confine", "sandbox.worker.inline"},
+    "sandbox/engine/workers.py": {"sandbox.worker.confine", "sandbox.worker.inline"},
 }
 """Modules that are imported by a name in a text, where the table above would not see it."""
 

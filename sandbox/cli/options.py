@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any, Final
 
-from sandbox.engine.core import ISOLATIONS
+from sandbox.engine.workers import ISOLATIONS
 from sandbox.limits import Limits
 
 _LIMITS: Final = (

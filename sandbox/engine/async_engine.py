@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 from sandbox import manifest
 from sandbox.engine.aio import AsyncioDriver
 from sandbox.engine.clock import Clock, SystemClock
-from sandbox.engine.core import WAITING, Core, current_chain
+from sandbox.engine.core import WAITING, Core
 from sandbox.engine.driver import Chain
 from sandbox.engine.modules import Modules, ModuleStatus
 from sandbox.engine.plugins import Source, StaticFile
 from sandbox.engine.scripts import Run, Scripts
+from sandbox.engine.workers import current_chain
 from sandbox.errors import EngineClosed
 from sandbox.limits import Limits, Usage
 from sandbox.manifest import Manifest

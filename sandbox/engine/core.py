@@ -1,26 +1,21 @@
-"""What both engines share: sandboxes, their workers, and the host functions they ask for.
+"""What workers tell and ask the engine: notes, events and items, host functions.
 
-Every method that talks to a worker is a coroutine that only awaits the driver, so the blocking
-engine can step it and asyncio can await it.  `modules.py` and `scripts.py` build on this.
+One per engine, over the workers of `workers.py`.  `modules.py` and `scripts.py` build on this.
 """
 
 from __future__ import annotations
 
-import importlib
 import logging
 import math
-import socket
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from contextvars import ContextVar
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Final
 
 from sandbox.api.functions import BY_NAME
 from sandbox.engine import runtimes
 from sandbox.engine.clock import Clock, SystemClock
-from sandbox.engine.driver import TOP, Chain, Driver, GuestRaised
+from sandbox.engine.driver import TOP, Chain
 from sandbox.engine.events import Routes
-from sandbox.engine.faults import clean, error_from, one_line
+from sandbox.engine.faults import clean, one_line
 from sandbox.engine.memory import Memory
 from sandbox.engine.options import Options
 from sandbox.engine.plugins import Plugins
@@ -28,18 +23,16 @@ from sandbox.engine.runtimes import RuntimeInfo
 from sandbox.engine.sandbox import Sandbox
 from sandbox.engine.timers import Timers, checked_delay
 from sandbox.engine.worker import Worker
-from sandbox.engine.zygote import Zygote
+from sandbox.engine.workers import Workers, current_chain
 from sandbox.errors import (
     ConfigurationError,
-    ConfinementUnavailable,
-    EngineClosed,
     LimitExceeded,
     PluginError,
     PolicyDenied,
     SandboxCrashed,
     SandboxError,
 )
-from sandbox.limits import Limits, Usage
+from sandbox.limits import Limits
 from sandbox.policy import Policy
 from sandbox.values import Value
 from sandbox.wire.frames import Frame
@@ -52,7 +45,8 @@ _LEVELS: Final = {
     "error": logging.ERROR,
 }
 _MAX_NAME: Final = 1024  # characters of a name that a worker may have the engine remember
-ISOLATIONS: Final = ("confined", "process", "inline")
+_MAX_ITEM_KEYS: Final = 10_000  # (module, host, key) that a sandbox may hold items under
+_NOTE_COST: Final = 32  # what a log line costs of the output budget beyond its text
 
 WAITING: Final = frozenset(
     {
@@ -62,12 +56,9 @@ WAITING: Final = frozenset(
 )  # fmt: skip
 """The host functions that may have to wait for another sandbox or for the embedder."""
 
-current_chain: ContextVar[Chain] = ContextVar("sandbox_chain", default=TOP)
-"""The chain that the embedder's own functions run in when a plugin called them."""
 
-
-class Core:
-    """Sandboxes and their workers.  One per engine; not public."""
+class Core(Workers):
+    """The engine without its face.  Not public."""
 
     def __init__(
         self,
@@ -80,30 +71,19 @@ class Core:
         isolation: str,
         clock: Clock | None,
     ) -> None:
-        if isolation not in ISOLATIONS:
-            raise ConfigurationError(f"isolation: {isolation!r} is none of {', '.join(ISOLATIONS)}")
-        if isolation == "confined":
-            self._refuse_if_unconfinable()
-        self.hosts = tuple(hosts)
-        if "*" in self.hosts or not all(isinstance(host, str) and host for host in self.hosts):
+        names = tuple(hosts)
+        if "*" in names or not all(isinstance(host, str) and host for host in names):
             raise ConfigurationError('hosts: names of virtual hosts; "*" is always there')
+        super().__init__(isolation, limits or Limits(), names)
         self.plugins = Plugins(list(plugins))
         self.options = Options(config, self.hosts)
         self.policy = policy or Policy()
-        self.limits = limits or Limits()
-        self.isolation = isolation
         self.clock = clock or SystemClock()
-        self.driver: Driver
         self.routes = Routes()
         self.timers = Timers()
         self.memory = Memory()
-        self.sandboxes: list[Sandbox] = []
-        self.closed = False
         self.timer_added: Callable[[], None] = lambda: None
-        self.died: Callable[[Sandbox, SandboxError], Coroutine[Any, Any, None]] | None = None
-        self._zygotes: dict[str, Zygote] = {}
-        self._owners: dict[Worker, Sandbox] = {}
-        self._items: dict[tuple[Sandbox, str, str, str], int] = {}
+        self._items: dict[Sandbox, set[tuple[str, str, str]]] = {}
         self.functions: dict[str, Callable[..., Coroutine[Any, Any, Value]]] = {
             "option.get": self._option_get,
             "option.own": self._option_own,
@@ -117,153 +97,12 @@ class Core:
             "memory.set": self._memory_set,
         }
 
-    @staticmethod
-    def _refuse_if_unconfinable() -> None:
-        # By name: the jail is the worker's, and the engine imports nothing of the worker.
-        confine = importlib.import_module("sandbox.worker.confine")
-        missing = confine.missing_mechanisms()
-        if missing:
-            raise ConfinementUnavailable(missing)
-
-    # ------------------------------------------------------------------ workers
-
-    def _zygote(self, runtime: RuntimeInfo) -> Zygote:
-        found = self._zygotes.get(runtime.name)
-        if found is None:
-            found = Zygote(runtime.factory, self.isolation == "confined")
-            self._zygotes[runtime.name] = found
-        return found
-
-    async def spawn(self, sandbox: Sandbox) -> Worker:
-        """A new worker for `sandbox`, greeted and ready; it becomes the sandbox's worker."""
-        if self.closed:
-            raise EngineClosed("the engine is closed")
-        settings = (sandbox.limits.memory, sandbox.limits.output, self.hosts)
-        if self.isolation == "inline":
-            ours, theirs = socket.socketpair()
-            inline = importlib.import_module("sandbox.worker.inline")
-            inline.start(theirs, sandbox.runtime.factory, settings)
-            worker = Worker(ours, None, sandbox.limits, sandbox.name)
-        else:
-            worker = await self._fork(sandbox, settings)
-        sandbox.worker = worker
-        self._owners[worker] = sandbox
-        worker.invoke = lambda handle, *args: self._invoke(sandbox, worker, handle, args)
-        try:
-            await self.driver.greet(worker)
-        except SandboxError:
-            self.discard(sandbox)
-            raise
-        return worker
-
-    async def _fork(self, sandbox: Sandbox, settings: tuple[Any, ...]) -> Worker:
-        for attempt in range(2):
-            zygote = self._zygote(sandbox.runtime)
-            try:
-                connection = zygote.fork(settings)
-            except SandboxCrashed:
-                # The zygote itself died, of the machine's memory perhaps: start another, once.
-                del self._zygotes[sandbox.runtime.name]
-                zygote.close()
-                if attempt:
-                    raise
-                continue
-            return Worker(connection, zygote, sandbox.limits, sandbox.name)
-        raise SandboxCrashed("no worker could be started", plugin=sandbox.name)
-
-    def _invoke(
-        self, sandbox: Sandbox, worker: Worker, handle: int, args: tuple[Value, ...]
-    ) -> Value:
-        if sandbox.worker is not worker:
-            raise SandboxCrashed("the sandbox of this function is gone", plugin=sandbox.name)
-        return self.run(self.call(sandbox, "function.call", [handle, list(args)]))
-
-    run: Callable[[Coroutine[Any, Any, Value]], Value]
-    """How the engine runs an operation for the embedder; set by the engine."""
-
-    async def call(
-        self, sandbox: Sandbox, operation: str, arguments: list[Value], chain: Chain | None = None
-    ) -> Value:
-        """Run an operation in a sandbox, making its worker if need be.
-
-        Raises `PluginError`, `PolicyDenied`, `LimitExceeded` or `SandboxCrashed`; after the last
-        two the worker is gone, and `died` has been told.
-        """
-        chain = current_chain.get() if chain is None else chain
-        worker = sandbox.worker
-        if worker is None or sandbox.busy:
-            worker = await self._ready(sandbox, chain)
-        try:
-            return await self.driver.call(worker, operation, arguments, chain)
-        except GuestRaised as raised:
-            error = error_from(raised.error, sandbox.name, sandbox.limits)
-            if isinstance(error, LimitExceeded):
-                self.driver.kill(worker, error)
-        except (LimitExceeded, SandboxCrashed) as limit:
-            error = limit
-        if worker.death is not None and sandbox.worker is worker:
-            await self._lost(sandbox, error)
-        raise error
-
-    async def _ready(self, sandbox: Sandbox, chain: Chain) -> Worker:
-        """The sandbox's worker, started if it has none.  While somebody starts it, or brings its
-        modules back, everybody else waits: a call in between would find nothing loaded."""
-        while sandbox.busy and not chain.reviving:
-            await self.driver.wait_in(sandbox.line)
-        if sandbox.worker is not None:
-            return sandbox.worker
-        if sandbox.busy:
-            return await self.spawn(sandbox)
-        with self._keeping_others_out(sandbox):
-            return await self.spawn(sandbox)
-
-    @contextmanager
-    def _keeping_others_out(self, sandbox: Sandbox) -> Iterator[None]:
-        sandbox.busy = True
-        try:
-            yield
-        finally:
-            sandbox.busy = False
-            while sandbox.line:
-                self.driver.wake(sandbox.line)
-
-    async def _lost(self, sandbox: Sandbox, error: SandboxError) -> None:
-        log.warning("sandbox %s: %s", sandbox.name, one_line(error.message))
-        self.discard(sandbox)
-        if self.died is None:
-            return
-        if sandbox.busy:
-            await self.died(sandbox, error)
-        else:
-            with self._keeping_others_out(sandbox):
-                await self.died(sandbox, error)
-
-    def discard(self, sandbox: Sandbox) -> None:
-        """End a sandbox's worker, if any, and forget all it had registered."""
-        worker, sandbox.worker = sandbox.worker, None
-        if worker is not None:
-            self._owners.pop(worker, None)
-            if worker.alive:
-                stopped = SandboxCrashed("the worker was stopped")
-                self.driver.kill(worker, stopped, wait=self.closed)
+    def forget(self, sandbox: Sandbox) -> None:
+        """See `Workers.forget`."""
         self.timers.forget(sandbox)
-        for key in [key for key in self._items if key[0] is sandbox]:
-            del self._items[key]
+        self._items.pop(sandbox, None)
         for host, event in self.routes.forget(sandbox):
             self._tell_watchers(host, event)
-
-    def close(self) -> None:
-        """End everything."""
-        self.closed = True
-        for sandbox in list(self.sandboxes):
-            self.discard(sandbox)
-        for worker in list(self._owners):
-            self.driver.kill(worker, EngineClosed("the engine is closed"), wait=True)
-        self._owners.clear()
-        self.driver.finish()
-        for zygote in self._zygotes.values():
-            zygote.close()
-        self._zygotes.clear()
 
     # ------------------------------------------------------------------ notes from workers
 
@@ -293,7 +132,7 @@ class Core:
         self, sandbox: Sandbox, worker: Worker, plugin: Any, host: Any, level: Any, text: Any
     ) -> None:
         meter = worker.meter
-        meter.output += len(text)
+        meter.output += len(text) + _NOTE_COST
         if meter.output > worker.limits.output:
             allowed = worker.limits.output
             self.driver.kill(
@@ -313,11 +152,13 @@ class Core:
         names = (module, host, key)
         if not all(isinstance(name, str) and len(name) <= _MAX_NAME for name in names):
             raise PluginError("malformed note on items")
-        where = (sandbox, module, host, key)
+        held = self._items.setdefault(sandbox, set())
         if not count:
-            self._items.pop(where, None)
-        elif where in self._items or len(self._items) < 100_000:
-            self._items[where] = 1
+            held.discard(names)
+        elif len(held) >= _MAX_ITEM_KEYS and names not in held:
+            raise PluginError(f"holds items under more than {_MAX_ITEM_KEYS} keys")
+        else:
+            held.add(names)
 
     @staticmethod
     def _exceeded(worker: Worker, limit: str, used: float) -> LimitExceeded:
@@ -372,9 +213,9 @@ class Core:
     ) -> list[Value]:
         """The items of a host, sandbox by sandbox in the order they were made."""
         found: list[Value] = []
-        holders = {at[0] for at in self._items if at[2] == host and at[3] == key}
         for sandbox in list(self.sandboxes):
-            if sandbox in holders and sandbox is not but:
+            held = self._items.get(sandbox, ())
+            if sandbox is not but and any(at[1:] == (host, key) for at in held):
                 answer = await self.call(sandbox, "items", [host, key], chain)
                 found += answer if isinstance(answer, list) else []
         return found
@@ -479,18 +320,6 @@ class Core:
         self.memory.set(sandbox.plugins[0], value)
 
     # ------------------------------------------------------------------ questions
-
-    def usage(self) -> dict[str, Usage]:
-        """The limit matrix of each sandbox that has a worker; equal names are numbered."""
-        found: dict[str, Usage] = {}
-        for sandbox in self.sandboxes:
-            if sandbox.worker is not None and sandbox.worker.alive:
-                name, count = sandbox.name, 1
-                while name in found:
-                    count += 1
-                    name = f"{sandbox.name}#{count}"
-                found[name] = sandbox.worker.meter.usage(sandbox.limits)
-        return found
 
     def runtime(self, language: str) -> RuntimeInfo:
         """The runtime of that name; raises `ConfigurationError`."""

@@ -94,9 +94,9 @@ def just_allowed(item: bytes) -> bytes:
     return array(MAX_CONTAINERS - 1) + item * (MAX_CONTAINERS - 1)
 
 
-LONG = (MAX_FRAME - 8192).to_bytes(4, "big")
-BLOB = b"\xc6" + LONG + bytes(MAX_FRAME - 8192)
-LONG_TEXT = b"\xdb" + LONG + b"a" * (MAX_FRAME - 8192)
+LONG = (MAX_FRAME - 4096).to_bytes(4, "big")
+BLOB = b"\xc6" + LONG + bytes(MAX_FRAME - 4096)
+LONG_TEXT = b"\xdb" + LONG + b"a" * (MAX_FRAME - 4096)
 
 BODIES: dict[str, bytes] = {
     "empty maps": filled(b"\x80"),
@@ -139,16 +139,16 @@ BODIES: dict[str, bytes] = {
     "short bytes": filled(b"\xc4\x02ab"),
     "one long bytes": BLOB,
     "characters": filled(extension(4, b"\x80" * 8)),
-    "allowed: characters": array(8192) + extension(4, bytes(8)) * 8192,
+    "allowed: characters": array(4096) + extension(4, bytes(8)) * 4096,
     "functions": filled(b"\xd7\x03" + bytes(8)),
-    "allowed: functions": array(8192) + (b"\xd7\x03" + bytes(8)) * 8192,
+    "allowed: functions": array(4096) + (b"\xd7\x03" + bytes(8)) * 4096,
     "times": filled(b"\xc7\x0c\x01" + bytes(12)),
-    "allowed: times": array(8192) + (b"\xc7\x0c\x01" + bytes(12)) * 8192,
+    "allowed: times": array(4096) + (b"\xc7\x0c\x01" + bytes(12)) * 4096,
     "timestamps of msgpack": filled(b"\xd6\xff" + bytes(4)),
     "long timestamps of msgpack": filled(b"\xd7\xff" + bytes(8)),
     "unknown extensions": filled(b"\xd4\x2a\x00"),
     "errors": filled(b"\xd4\x05\xc0"),
-    "allowed: errors": array(8192) + b"\xd4\x05\xc0" * 8192,
+    "allowed: errors": array(4096) + b"\xd4\x05\xc0" * 4096,
     "errors of lists": filled(b"\xd5\x05\x91\xc0"),
     "stanzas": filled(stanza()),
     "allowed: stanzas": array(8000) + stanza() * 8000,

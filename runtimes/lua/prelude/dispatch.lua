@@ -10,15 +10,11 @@ local decode, ops, fault = core.decode, core.ops, core.fault
 local NOTE <const> = 8
 local bus = core.bus
 
--- fire(host, event, data, high, low, want): the first result that is not nil.  `want` asks for
--- {handled, result, data} so that the engine can carry changes on to the next sandbox.
-function ops.fire(host, event, data, high, low, want)
+-- fire(host, event, data): the first result that is not nil.
+function ops.fire(host, event, data)
 	local target = bus(host)
 	if not target then error("no host " .. tostring(host), 0) end
-	if high == nil then return target.fire_event(event, data) end
-	local result = target.run(event, data, high, low)
-	if not want then return result end
-	return { result ~= nil, result, core.portable(data) }
+	return target.fire_event(event, data)
 end
 
 function ops.timer(id, now) return core.run_timer(id, now) end
