@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgpack
 
-from benchmarks.peers import PAYLOAD, bare_echo
+from benchmarks.peers import PAYLOAD, bare_echo, one_core
 from benchmarks.report import Row, alternate, benchmark, seconds_each
 from sandbox import AsyncEngine, Engine
 
@@ -25,7 +25,7 @@ _IN_FLIGHT: Final = 64
 def blocking() -> Iterator[Row]:
     """`Engine.fire` against send, receive and msgpack by hand."""
     packb, unpackb = msgpack.packb, msgpack.unpackb
-    with bare_echo() as connection, Engine([PLUGINS], [HOST]) as engine:
+    with one_core(), bare_echo() as connection, Engine([PLUGINS], [HOST]) as engine:
         engine.load(HOST, "echo")
         assert engine.fire(HOST, "echo", PAYLOAD) == PAYLOAD
 
@@ -110,7 +110,8 @@ async def _measure_async(in_flight: int) -> tuple[float, float, float]:
 @benchmark("call.asyncio")
 def asynchronous() -> Iterator[Row]:
     """`await AsyncEngine.fire`, one at a time, against a bare asyncio protocol."""
-    bare, ours, ratio = asyncio.run(_measure_async(1))
+    with one_core():
+        bare, ours, ratio = asyncio.run(_measure_async(1))
     yield Row("call.asyncio", ours * 1e6, "us", bare * 1e6, ratio)
 
 

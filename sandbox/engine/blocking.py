@@ -1,9 +1,8 @@
 """The blocking driver: the caller's thread moves the frames and waits for them.
 
 Several threads may use one engine.  One lock guards everything the engine knows; it is let go
-while a thread waits for a worker, for its turn, or for the embedder's own function.  A deadline
-costs nothing while all goes well: the socket's own receive timeout, set once, wakes us after the
-shorter of the limits; only then are the clocks read and the timeout made precise.
+while a thread waits for a worker, for its turn, or for the embedder's own function.  Deadlines
+are kept by `watchdog.py`, in a thread of its own.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from sandbox.engine.driver import Chain, GuestRaised, Note, Serve, new_id, over_budget, refusal
+from sandbox.engine.watchdog import Watchdog
 from sandbox.engine.worker import Worker
 from sandbox.errors import LimitExceeded, ProtocolError, SandboxCrashed, SandboxError
 from sandbox.values import Value
@@ -48,6 +48,7 @@ class BlockingDriver:
         self.lock = threading.Lock()
         self._changed = threading.Condition(self.lock)
         self._waiters = 0
+        self.watchdog = Watchdog(self.lock, self.kill)
 
     # ------------------------------------------------------------------ waiting
 
@@ -101,19 +102,10 @@ class BlockingDriver:
         except ProtocolError as error:
             raise self._did_not_start(worker, error.message) from None
         sock.settimeout(None)
-        self._set_timeout(worker, self._idle_timeout(worker))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(worker.limits.wall))
 
     def _did_not_start(self, worker: Worker, why: str) -> SandboxError:
         return self.kill(worker, SandboxCrashed(why, plugin=worker.plugin))
-
-    @staticmethod
-    def _idle_timeout(worker: Worker) -> float:
-        return min(worker.limits.wall, worker.limits.cpu)
-
-    @staticmethod
-    def _set_timeout(worker: Worker, seconds: float) -> None:
-        worker.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _timeval(seconds))
 
     # ------------------------------------------------------------------ calls
 
@@ -133,6 +125,7 @@ class BlockingDriver:
             meter.resume(_monotonic())
         else:
             meter.begin(_monotonic())
+            self.watchdog.begin(worker)
         try:
             self._send(worker, data)
             while True:
@@ -148,14 +141,12 @@ class BlockingDriver:
                         self._take_note(worker, frame)
                         if worker.death is not None:
                             raise worker.death
-                # Nothing but notes and host calls came: a stream of them is no way around the
-                # clock either.
-                self._check(worker)
         finally:
             if nested:
                 meter.suspend(_monotonic())
             else:
                 meter.end(_monotonic())
+                self.watchdog.end(worker)
             if self._waiters:
                 self._changed.notify_all()
 
@@ -169,47 +160,28 @@ class BlockingDriver:
         self._wait_until(lambda: not worker.alive or worker.connection.state in wanted)
 
     def _receive(self, worker: Worker) -> list[Frame]:
-        precise = False
         lock = self.lock
         while True:
             lock.release()
             try:
                 data = worker.socket.recv(_READ)
-            except BlockingIOError:
-                data = None
             except OSError:
-                data = b""
+                data = b""  # it was ended, by the watchdog perhaps, while we waited
             finally:
                 lock.acquire()
-            if data:
-                if precise and worker.death is None:
-                    self._set_timeout(worker, self._idle_timeout(worker))
-                try:
-                    frames = worker.connection.receive(data)
-                except ProtocolError as error:
-                    raise self._lied(worker, error) from None
-                if frames:
-                    return frames
-                self._check(worker)  # a frame that comes byte by byte is no way around the clock
-            elif data is None:
-                self._check(worker)
-                self._set_timeout(worker, worker.meter.remaining(_monotonic(), worker.limits))
-                precise = True
-            else:
+            if not data:
                 self._state_changed()
                 raise worker.crashed()
+            try:
+                frames = worker.connection.receive(data)
+            except ProtocolError as error:
+                raise self._lied(worker, error) from None
+            if frames:
+                return frames
 
     def _lied(self, worker: Worker, error: ProtocolError) -> SandboxError:
         text = f"the worker broke the protocol: {error.message}"
         return self.kill(worker, SandboxCrashed(text, plugin=worker.plugin))
-
-    def _check(self, worker: Worker) -> None:
-        if worker.death is not None:
-            raise worker.death
-        over = worker.meter.exceeded(_monotonic(), worker.limits)
-        if over is not None:
-            over.plugin = worker.plugin
-            raise self.kill(worker, over)
 
     def _send(self, worker: Worker, data: bytes) -> None:
         sock = worker.socket
@@ -295,4 +267,5 @@ class BlockingDriver:
         return death
 
     def finish(self) -> None:
-        """See `Driver.finish`.  Nothing is ever put off here."""
+        """See `Driver.finish`."""
+        self.watchdog.close()

@@ -97,6 +97,7 @@ class Engine:
         with self._driver.lock:
             if not self._core.closed:
                 self._core.close()
+        self._driver.watchdog.join()
         self._timer_wake.set()
         if self._timer_thread is not None and self._timer_thread is not threading.current_thread():
             self._timer_thread.join()

@@ -35,7 +35,7 @@ class Worker:
 
     __slots__ = (
         "__weakref__", "_handles", "_numbers", "connection", "death", "driver_state", "invoke",
-        "limits", "meter", "pid", "pidfd", "plugin", "socket", "zygote",
+        "limits", "meter", "patience", "pid", "pidfd", "plugin", "socket", "zygote",
     )  # fmt: skip
 
     def __init__(
@@ -44,6 +44,8 @@ class Worker:
         self.socket = connection
         self.zygote = zygote
         self.limits = limits
+        self.patience = min(limits.cpu, limits.wall)
+        """Seconds after the start of a call before which no limit of time can be over."""
         self.plugin = plugin
         self.connection = Connection(Role.ENGINE, export=self._export, resolve=self._resolve)
         self.pid = 0
@@ -85,6 +87,9 @@ class Worker:
             return self.death
         self.death = reason or SandboxCrashed("the worker was stopped", plugin=self.plugin)
         self.connection.close()
+        # A thread that waits in recv is not woken by a close, but by this.
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.socket.close()
         self._handles.clear()
         self._numbers.clear()

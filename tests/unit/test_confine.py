@@ -169,7 +169,7 @@ REFUSALS: dict[str, tuple[Callable[[], object], bytes]] = {
     "futex LOCK_PI": (lambda: raw("futex", PAGE_ADDRESS, 6, 0, 0), b"ENOSYS"),
     "clock of pid 1": (lambda: time.clock_gettime(CPU_CLOCK_OF_PID_1), b"EINVAL"),
     "memory bomb": (lambda: bytearray(1 << 30), b"MemoryError"),
-    "small memory bombs": (lambda: [bytes(1000) for _ in range(10**6)], b"MemoryError"),
+    "small memory bombs": (lambda: [bytes(1000) for _ in range(10**7)], b"MemoryError"),
 }
 
 

@@ -503,7 +503,7 @@ EXCEEDS: dict[str, tuple[str, Script]] = {
     "a frame that drips": ("wall", answering(drip)),
     "endless status notes": ("wall", raw(frame(encode([Kind.NOTE, "status", []])) * 50, "flood")),
     "endless empty log notes": (
-        "wall",
+        "output",
         raw(frame(encode([Kind.NOTE, "log", ["p", "*", "debug", ""]])) * 20, "flood"),
     ),
     "endless hooks notes": (
