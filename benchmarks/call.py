@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,36 +11,42 @@ from typing import Any, Final
 
 import msgpack
 
-from benchmarks.peers import PAYLOAD, bare_echo, one_core
+from benchmarks.peers import PAYLOAD, bare_echo, held_on, placements
 from benchmarks.report import Row, alternate, benchmark, seconds_each
 from sandbox import AsyncEngine, Engine
 
 PLUGINS: Final = Path(__file__).parent / "plugins"
 HOST: Final = "example.org"
-_CALLS: Final = 2000
-_ROUNDS: Final = 15
+_CALLS: Final = 640
+_ROUNDS: Final = 60
 _IN_FLIGHT: Final = 64
 
 
 @benchmark("call.blocking")
 def blocking() -> Iterator[Row]:
     """`Engine.fire` against send, receive and msgpack by hand."""
+    for suffix, (here, there) in placements().items():
+        bare, ours, ratio = _measure_blocking(here, there)
+        yield Row(f"call.blocking{suffix}", ours * 1e6, "us", bare * 1e6, ratio)
+
+
+def _measure_blocking(here: int, there: int) -> tuple[float, float, float]:
     packb, unpackb = msgpack.packb, msgpack.unpackb
-    with one_core(), bare_echo() as connection, Engine([PLUGINS], [HOST]) as engine:
+    with held_on(here), bare_echo(there) as connection, Engine([PLUGINS], [HOST]) as engine:
         engine.load(HOST, "echo")
         assert engine.fire(HOST, "echo", PAYLOAD) == PAYLOAD
+        os.sched_setaffinity(engine.status()[0].pid, {there})
 
         def floor() -> None:
             body = packb(PAYLOAD)
             connection.sendall(len(body).to_bytes(4, "big") + body)
             unpackb(connection.recv(65_536)[4:])
 
-        bare, ours, ratio = alternate(
+        return alternate(
             lambda: seconds_each(floor, _CALLS),
             lambda: seconds_each(lambda: engine.fire(HOST, "echo", PAYLOAD), _CALLS),
             _ROUNDS,
         )
-    yield Row("call.blocking", ours * 1e6, "us", bare * 1e6, ratio)
 
 
 class _Echo(asyncio.Protocol):
@@ -71,15 +78,16 @@ class _Echo(asyncio.Protocol):
         return await future
 
 
-async def _measure_async(in_flight: int) -> tuple[float, float, float]:
+async def _measure_async(in_flight: int, there: int) -> tuple[float, float, float]:
     loop = asyncio.get_running_loop()
-    with bare_echo() as connection:
+    with bare_echo(there) as connection:
         connection.setblocking(False)
         echo = _Echo()
         await loop.create_connection(lambda: echo, sock=connection)
         async with AsyncEngine([PLUGINS], [HOST]) as engine:
             await engine.load(HOST, "echo")
             assert await engine.fire(HOST, "echo", PAYLOAD) == PAYLOAD
+            os.sched_setaffinity(engine.status()[0].pid, {there})
 
             async def each(call: Any) -> float:
                 async def one_after_another() -> None:
@@ -110,13 +118,16 @@ async def _measure_async(in_flight: int) -> tuple[float, float, float]:
 @benchmark("call.asyncio")
 def asynchronous() -> Iterator[Row]:
     """`await AsyncEngine.fire`, one at a time, against a bare asyncio protocol."""
-    with one_core():
-        bare, ours, ratio = asyncio.run(_measure_async(1))
-    yield Row("call.asyncio", ours * 1e6, "us", bare * 1e6, ratio)
+    for suffix, (here, there) in placements().items():
+        with held_on(here):
+            bare, ours, ratio = asyncio.run(_measure_async(1, there))
+        yield Row(f"call.asyncio{suffix}", ours * 1e6, "us", bare * 1e6, ratio)
 
 
 @benchmark("call.pipelined")
 def pipelined() -> Iterator[Row]:
     """64 calls in flight on one worker, in calls per second against the bare echo's."""
-    bare, ours, ratio = asyncio.run(_measure_async(_IN_FLIGHT))
+    here, there = placements()[""]
+    with held_on(here):
+        bare, ours, ratio = asyncio.run(_measure_async(_IN_FLIGHT, there))
     yield Row("call.pipelined", 1 / ours, "calls/s", 1 / bare, 1 / ratio)

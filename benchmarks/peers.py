@@ -42,15 +42,26 @@ def _echo(connection: socket.socket, packb, unpackb) -> None:  # type: ignore[no
         connection.sendall(b"".join(out))
 
 
-@contextmanager
-def one_core() -> Iterator[None]:
-    """Keep this process and what it starts on one core.
+Placement = tuple[int, int]
+"""The core that we run on, and the one that the other end runs on."""
 
-    A call that goes to and fro costs half as much when both ends share a core, and the
-    scheduler's choice changes from run to run: without this, its choice is what is measured.
+
+def placements() -> dict[str, Placement]:
+    """On two cores, as a server and its workers mostly are, and on one.
+
+    A round trip between cores costs twice as much as one within a core, and the scheduler's
+    choice changes from run to run: unless both ends are held in place, for floor and subject
+    alike, its choice is what is measured.
     """
+    cores = sorted(os.sched_getaffinity(0))
+    return {"": (cores[0], cores[-1]), ".onecore": (cores[-1], cores[-1])}
+
+
+@contextmanager
+def held_on(core: int) -> Iterator[None]:
+    """Keep this process on one core."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(before)})
+    os.sched_setaffinity(0, {core})
     try:
         yield
     finally:
@@ -58,12 +69,13 @@ def one_core() -> Iterator[None]:
 
 
 @contextmanager
-def bare_echo() -> Iterator[socket.socket]:
-    """Our end of a socketpair whose other end is a bare echo in a forked process."""
+def bare_echo(core: int) -> Iterator[socket.socket]:
+    """Our end of a socketpair whose other end is a bare echo in a forked process on `core`."""
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid == 0:
         ours.close()
+        os.sched_setaffinity(0, {core})
         try:
             _echo(theirs, msgpack.packb, msgpack.unpackb)
         finally:

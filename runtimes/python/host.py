@@ -67,7 +67,7 @@ class HostGate:
         self.giving = False
         self.encode = Encoder(self._special).encode
         """As the wire's `encode`, with functions as handles where they may leave."""
-        self.decode = Decoder(self._resolve).decode
+        self.decode = Decoder(self._resolve, any_keys=True).decode
         """As the wire's `decode`, with handles as functions that guests can call."""
         self._call_id = 0
         self._handles: dict[Any, int] = {}

@@ -48,8 +48,7 @@ class Link(asyncio.Protocol):
         self._driver = driver
         self._transport: asyncio.Transport | None = None
         self._watchdog: asyncio.TimerHandle | None = None
-        self._answers: dict[int, asyncio.Future[Value]] = {}
-        self._chains: dict[int, Chain] = {}
+        self._answers: dict[int, tuple[asyncio.Future[Value], Chain]] = {}
         # Answers to host calls that wait until nested calls above them are over.
         self._host_answers: dict[int, tuple[Kind, Value]] = {}
         # Nested calls that wait until the worker stands still.
@@ -124,6 +123,8 @@ class Link(asyncio.Protocol):
         worker, now = self.worker, self._driver.loop.time()
         idle = worker.connection.state is State.IDLE
         number = new_id()
+        while number in self._answers:  # of two calls with one number, one would never end
+            number = new_id()
         try:
             data = worker.connection.send(kind, number, operation, arguments)
         except (EncodeError, ProtocolError) as error:
@@ -134,8 +135,7 @@ class Link(asyncio.Protocol):
             self._watch(min(worker.limits.cpu, worker.limits.wall))
         elif kind == _NEST:
             worker.meter.resume(now)
-        self._answers[number] = future
-        self._chains[number] = chain
+        self._answers[number] = (future, chain)
         if idle or kind == _NEST:
             self.write(data)
         else:
@@ -145,8 +145,7 @@ class Link(asyncio.Protocol):
 
     def _finished(self, frame: Frame) -> None:
         worker, number = self.worker, frame[1]
-        future = self._answers.pop(number)
-        del self._chains[number]
+        future, _ = self._answers.pop(number)
         now = self._driver.loop.time()
         state = worker.connection.state
         if state is State.SUSPENDED:
@@ -172,7 +171,7 @@ class Link(asyncio.Protocol):
             self.end(over_budget(worker, meter.host_calls))
             return
         running = worker.connection.running
-        chain = self._chains.get(running, TOP) if running is not None else TOP
+        chain = self._answers[running][1] if running in self._answers else TOP
         if frame[2] not in self._driver.waiting:
             step(self._serve(frame, chain))
             return
@@ -266,11 +265,11 @@ class Link(asyncio.Protocol):
             self._watchdog.cancel()
             self._watchdog = None
         self.hang_up()
-        waiting = [*self._answers.values(), *(held[0] for held in self._held)]
+        waiting = [answer[0] for answer in self._answers.values()]
+        waiting += [held[0] for held in self._held]
         if not self.greeting.done():
             waiting.append(self.greeting)
         self._answers.clear()
-        self._chains.clear()
         self._held.clear()
         self._host_answers.clear()
         for future in waiting:
@@ -305,14 +304,14 @@ class AsyncioDriver:
                 worker, SandboxCrashed("the worker did not start in time", plugin=worker.plugin)
             ) from None
 
-    async def call(
+    def call(
         self, worker: Worker, operation: str, arguments: list[Value], chain: Chain
-    ) -> Value:
+    ) -> asyncio.Future[Value]:
         """See `Driver.call`."""
         if worker.death is not None:
             raise worker.death
         link: Link = worker.driver_state
-        return await link.call(operation, arguments, chain)
+        return link.call(operation, arguments, chain)
 
     def note(self, worker: Worker, topic: str, payload: list[Value]) -> None:
         """See `Driver.note`."""

@@ -144,7 +144,8 @@ class AsyncEngine:
 
     async def fire(self, host: str, event: str, data: Value = None) -> Value:
         """See `Engine.fire`.  Callables in `data` may be coroutine functions."""
-        self._start()
+        if self._driver is None or self._core.closed:
+            self._start()
         return await self._core.fire(host, event, data)
 
     async def items(self, host: str, key: str) -> list[Value]:

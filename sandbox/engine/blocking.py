@@ -103,6 +103,7 @@ class BlockingDriver:
             raise self._did_not_start(worker, error.message) from None
         sock.settimeout(None)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _timeval(worker.limits.wall))
+        self.watchdog.watch(worker)
 
     def _did_not_start(self, worker: Worker, why: str) -> SandboxError:
         return self.kill(worker, SandboxCrashed(why, plugin=worker.plugin))
@@ -125,7 +126,8 @@ class BlockingDriver:
             meter.resume(_monotonic())
         else:
             meter.begin(_monotonic())
-            self.watchdog.begin(worker)
+            if worker.patience < self.watchdog.sleep:
+                self.watchdog.call_out()
         try:
             self._send(worker, data)
             while True:
@@ -146,7 +148,6 @@ class BlockingDriver:
                 meter.suspend(_monotonic())
             else:
                 meter.end(_monotonic())
-                self.watchdog.end(worker)
             if self._waiters:
                 self._changed.notify_all()
 
@@ -171,13 +172,17 @@ class BlockingDriver:
                 lock.acquire()
             if not data:
                 self._state_changed()
-                raise worker.crashed()
+                raise self._crashed(worker)
             try:
                 frames = worker.connection.receive(data)
             except ProtocolError as error:
                 raise self._lied(worker, error) from None
             if frames:
                 return frames
+
+    def _crashed(self, worker: Worker) -> SandboxError:
+        self.watchdog.forget(worker)
+        return worker.crashed()
 
     def _lied(self, worker: Worker, error: ProtocolError) -> SandboxError:
         text = f"the worker broke the protocol: {error.message}"
@@ -190,7 +195,7 @@ class BlockingDriver:
         except BlockingIOError:
             sent = 0
         except OSError:
-            raise worker.crashed() from None
+            raise self._crashed(worker) from None
         if sent < len(data):
             self._send_rest(worker, data[sent:])
 
@@ -216,7 +221,7 @@ class BlockingDriver:
             reason = LimitExceeded("wall", allowed=limit, used=limit, plugin=worker.plugin)
             raise self.kill(worker, reason)
         if failed is not None:
-            raise worker.crashed()
+            raise self._crashed(worker)
         for note in notes:
             self._send(worker, note)
 
@@ -263,6 +268,7 @@ class BlockingDriver:
     ) -> SandboxError:
         """See `Driver.kill`."""
         death = worker.kill(reason)
+        self.watchdog.forget(worker)
         self._state_changed()
         return death
 

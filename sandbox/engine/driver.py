@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, Protocol, TypeAlias
@@ -73,9 +73,9 @@ class Driver(Protocol):
     async def greet(self, worker: Worker) -> None:
         """Wait for the worker's HELLO.  Raises `SandboxCrashed` when it does not come."""
 
-    async def call(
+    def call(
         self, worker: Worker, operation: str, arguments: list[Value], chain: Chain
-    ) -> Value:
+    ) -> Awaitable[Value]:
         """Run one operation of the worker and return its value.
 
         Raises `GuestRaised` with the error map of a RAISE, `LimitExceeded`, `SandboxCrashed`, or

@@ -29,21 +29,27 @@ class Watchdog:
     ) -> None:
         self._lock = lock
         self._kill = kill
-        self._busy: set[Worker] = set()
+        self._workers: set[Worker] = set()
         self._thread: threading.Thread | None = None
         self._wake = threading.Event()
-        self._sleep = math.inf  # how long the thread sleeps at most from its last look
+        self.sleep = math.inf
+        """How long the thread sleeps at most; a call whose limits are shorter calls out."""
         self._closed = False
 
-    def begin(self, worker: Worker) -> None:
-        """A call of `worker` starts."""
-        self._busy.add(worker)
-        if worker.patience < self._sleep:
-            self._call_out()
+    def watch(self, worker: Worker) -> None:
+        """Look after a worker from now on."""
+        self._workers.add(worker)
 
-    def end(self, worker: Worker) -> None:
-        """Its call is over."""
-        self._busy.discard(worker)
+    def forget(self, worker: Worker) -> None:
+        """A worker is dead."""
+        self._workers.discard(worker)
+
+    def call_out(self) -> None:
+        """A call begins whose limits could be over before the thread looks again."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="sandbox-watchdog", daemon=True)
+            self._thread.start()
+        self._wake.set()
 
     def close(self) -> None:
         """End the thread, when next it looks."""
@@ -55,12 +61,6 @@ class Watchdog:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join()
 
-    def _call_out(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="sandbox-watchdog", daemon=True)
-            self._thread.start()
-        self._wake.set()
-
     def _run(self) -> None:
         last_busy = time.monotonic()
         while True:
@@ -68,18 +68,19 @@ class Watchdog:
                 if self._closed:
                     return
                 now = time.monotonic()
-                if self._busy:
+                busy = [one for one in self._workers if one.connection.state is not State.IDLE]
+                if busy:
                     last_busy = now
                 quiet = now - last_busy > _QUIET
-                self._sleep = math.inf if quiet else self._look(now)
+                self.sleep = math.inf if quiet else self._look(busy, now)
                 # Cleared under the lock: a call that begins from here on sees our sleep.
                 self._wake.clear()
-            self._wake.wait(None if quiet else self._sleep)
+            self._wake.wait(None if quiet else self.sleep)
 
-    def _look(self, now: float) -> float:
+    def _look(self, busy: list[Worker], now: float) -> float:
         """End what is over its limits; returns the seconds until the next look."""
         soonest = _TICK
-        for worker in list(self._busy):
+        for worker in busy:
             if worker.connection.state is not State.RUNNING:
                 continue  # it waits for the engine: its clocks stand still
             over = worker.meter.exceeded(now, worker.limits)

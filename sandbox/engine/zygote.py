@@ -53,7 +53,9 @@ class Zygote:
     def _exec(control: socket.socket, program: str) -> int:
         null = os.open(os.devnull, os.O_RDWR)
         try:
-            # An own session: a terminal's Ctrl-C is for the server, not for its plugins.
+            # An own process group: a terminal's Ctrl-C is for the server, not for its plugins.
+            # Not an own session: the scheduler keeps sessions apart, on different cores, and a
+            # call to and fro would cost twice as much.
             return os.posix_spawn(
                 sys.executable,
                 [sys.executable, "-I", "-S", "-X", "utf8", "-c", program],
@@ -64,7 +66,7 @@ class Zygote:
                     (os.POSIX_SPAWN_DUP2, null, 1),
                     (os.POSIX_SPAWN_DUP2, null, 2),
                 ],
-                setsid=True,
+                setpgroup=0,
             )
         finally:
             os.close(null)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import msgpack
@@ -51,6 +52,7 @@ _MAX_MAP: Final = MAX_ENTRIES // 4
 _MAX_EXTENSIONS: Final = 4096  # each costs a Python call: a body of nothing else would take 0.4 s
 _MAX_NESTED: Final = 16  # extensions inside each other; each level needs C stack and a copy
 _SMALL: Final = 65_536  # a body up to this length cannot hold too many of anything
+_FEW: Final = 4096  # entries of one container up to which nobody need count
 _SCALARS: Final = frozenset({str, int, float, bool, bytes, type(None)})
 
 
@@ -158,12 +160,17 @@ def _pack(value: Value, special: Callable[[object], Any] = pack_special) -> byte
 class Encoder:
     """Encodes values; one per connection, because msgpack's packer keeps its buffer.
 
-    `special` is the hook for types that msgpack does not know.
+    `special` is the hook for types that msgpack does not know.  `any_keys` lets maps have keys
+    that are not texts: the engine's own data goes to a worker as it is, since looking at every
+    map costs a tenth of a call, and a worker's decoder takes it (see `Decoder`).
     """
 
-    __slots__ = ("_pack",)
+    __slots__ = ("_any_keys", "_pack")
 
-    def __init__(self, special: Callable[[object], Any] = pack_special) -> None:
+    def __init__(
+        self, special: Callable[[object], Any] = pack_special, *, any_keys: bool = False
+    ) -> None:
+        self._any_keys = any_keys
         self._pack: Callable[[Value], bytes] = msgpack.Packer(
             default=special, strict_types=True
         ).pack
@@ -186,44 +193,48 @@ class Encoder:
             if isinstance(error, EncodeError):
                 raise
             raise EncodeError(_too_deep() if "recursion" in str(error) else str(error)) from None
-        if (type(value) not in _SCALARS and not _ordinary(value, 1)) or _WIDE in body:
-            _verify(body)
+        if self._any_keys and len(body) <= _SMALL:
+            watched = body.translate(None, _UNWATCHED)
+            if len(watched) > MAX_DEPTH or _WIDE in watched:
+                _verify(body, self._any_keys)
+        elif _WIDE in body or not _ordinary(value):
+            _verify(body, self._any_keys)
         return body
 
 
-def _ordinary(value: Value, depth: int) -> bool:
-    """Whether `value` is made of plain lists, maps and scalars, within the caps.
+def _ordinary(value: Value) -> bool:
+    """Whether `value` is a scalar or a few small plain lists and maps with text keys.
 
-    Raises `EncodeError` for what the other side would refuse; False asks for a closer look.
+    So few that they cannot nest too deep.  Raises `EncodeError` for a key that is not a text;
+    False asks for a closer look.
     """
-    if depth > MAX_DEPTH:
-        raise EncodeError(_too_deep())
-    kind = type(value)
-    if kind is dict:
-        try:
-            "".join(value)  # in C: all keys are texts
-        except TypeError:
-            raise EncodeError("the keys of a map must be texts to cross") from None
-        if len(value) > _MAX_MAP:
-            raise EncodeError(f"a map holds more than {_MAX_MAP} entries")
-        items = value.values()
-    elif kind is list:
-        if len(value) > MAX_ENTRIES:
-            raise EncodeError(f"a list holds more than {MAX_ENTRIES} entries")
-        items = value
-    else:
-        return False
-    ordinary = len(items) < 4096  # many small things: their number needs a look too
-    for item in items:
-        if type(item) not in _SCALARS and not _ordinary(item, depth + 1):
-            ordinary = False
-    return ordinary
+    if type(value) in _SCALARS:
+        return True
+    containers = [value]
+    for container in containers:  # which grows while we look
+        items = container
+        if type(container) is dict:
+            try:
+                "".join(container)  # in C: all keys are texts
+            except TypeError:
+                raise EncodeError("the keys of a map must be texts to cross") from None
+            items = container.values()
+        elif type(container) is not list:
+            return False
+        if len(container) > _FEW:
+            return False
+        for item in items:
+            if type(item) not in _SCALARS:
+                containers.append(item)
+        if len(containers) > MAX_DEPTH:
+            return False
+    return True
 
 
-def _verify(body: bytes) -> None:
+def _verify(body: bytes, any_keys: bool) -> None:
     """See our own body as the other side will: the way for everything that is not ordinary."""
     try:
-        Decoder().decode(body)
+        Decoder(any_keys=any_keys).decode(body)
     except ProtocolError as error:
         raise EncodeError(f"the value cannot cross: {error.message}") from None
 
@@ -246,29 +257,38 @@ def decode(body: bytes, resolve: Resolver | None = None) -> Value:
 
 
 class Decoder:
-    """Decodes bodies; `resolve` gives the functions behind handles."""
+    """Decodes bodies; `resolve` gives the functions behind handles.
 
-    __slots__ = ("_few", "_resolve")
+    `any_keys` takes maps with keys that are not texts: a worker does, from its engine.
+    """
 
-    def __init__(self, resolve: Resolver | None = None) -> None:
+    __slots__ = ("_any_keys", "_resolve", "_unpack")
+
+    def __init__(self, resolve: Resolver | None = None, *, any_keys: bool = False) -> None:
         self._resolve = resolve
-        self._few = self._unpack_few
+        self._any_keys = any_keys
+        self._unpack = partial(
+            msgpack.unpackb,
+            ext_hook=self._unpack_few,
+            max_map_len=_MAX_MAP,
+            strict_map_key=not any_keys,
+        )
 
     def _unpack_few(self, code: int, data: bytes) -> Value:
         """The extension hook of bodies with so few openers that no budget is needed."""
-        return _Budget(self._resolve).extension(code, data)
+        return _Budget(self._resolve, self._any_keys).extension(code, data)
 
     def decode(self, body: bytes) -> Value:
         """The value in `body`; see `decode`."""
+        watched = body.translate(None, _UNWATCHED)
         try:
-            watched = body.translate(None, _UNWATCHED)
-            openers = len(watched)
-            if openers <= MAX_DEPTH and len(body) <= _SMALL:
-                value = msgpack.unpackb(body, ext_hook=self._few, max_map_len=_MAX_MAP)
-            else:
-                value = _Budget(self._resolve).unpack(body)
-            if openers > MAX_DEPTH or _WIDE in watched or _TIMESTAMP in watched:
+            if len(watched) > MAX_DEPTH or len(body) > _SMALL:
+                value = _Budget(self._resolve, self._any_keys).unpack(body)
                 _inspect(value)
+            else:
+                value = self._unpack(body)
+                if _WIDE in watched or _TIMESTAMP in watched:
+                    _inspect(value)
         except ProtocolError:
             raise
         except (ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
@@ -284,10 +304,11 @@ class Decoder:
 class _Budget:
     """What one large body may still make the decoder build."""
 
-    __slots__ = ("_nested", "containers", "entries", "extensions", "resolve")
+    __slots__ = ("_nested", "any_keys", "containers", "entries", "extensions", "resolve")
 
-    def __init__(self, resolve: Resolver | None = None) -> None:
+    def __init__(self, resolve: Resolver | None, any_keys: bool) -> None:
         self.resolve = resolve
+        self.any_keys = any_keys
         self._nested = 0
         self.containers = MAX_CONTAINERS
         self.entries = MAX_ENTRIES
@@ -301,6 +322,7 @@ class _Budget:
             max_map_len=_MAX_MAP,
             object_hook=self._container,
             list_hook=self._container,
+            strict_map_key=not self.any_keys,
         )
 
     def _container(self, container: Value) -> Value:

@@ -59,9 +59,10 @@ class Connection:
         self._partial = False
         self._limit = max_frame
         self._machine = ConnectionState()
-        self._encode = Encoder(pack_special if export is None else exporting(export)).encode
-        self._decode = Decoder(resolve).decode
         engine = role is Role.ENGINE
+        special = pack_special if export is None else exporting(export)
+        self._encode = Encoder(special, any_keys=engine).encode
+        self._decode = Decoder(resolve, any_keys=not engine).decode
         self._may_receive = _FROM_WORKER if engine else _FROM_ENGINE
         self._may_send = _FROM_ENGINE if engine else _FROM_WORKER
 
@@ -105,15 +106,13 @@ class Connection:
         """
         if self._machine.state is State.CLOSED:
             raise ProtocolError("the connection is closed")
-        size = len(data) - HEADER
+        body = data[HEADER:]
         try:
-            if (
-                not self._partial
-                and 0 < size <= self._limit
-                and int.from_bytes(data[:HEADER], "big") == size
-            ):
+            if not self._partial and int.from_bytes(data[:HEADER], "big") == len(body) and body:
                 # One whole frame and nothing waiting: the everyday case skips the buffer.
-                return [self._accept(data[HEADER:])]
+                if len(body) > self._limit:
+                    raise ProtocolError(f"frame of {len(body)} bytes, more than {self._limit}")
+                return [self._accept(body)]
             frames = [self._accept(body) for body in self._buffer.feed(data)]
         except ProtocolError:
             self._machine.close()

@@ -29,31 +29,40 @@ class FrameBuffer:
     as soon as its four bytes are there, before anything is stored for it.
     """
 
-    __slots__ = ("_buffer", "_limit")
+    __slots__ = ("_buffer", "_limit", "_needed")
 
     def __init__(self, limit: int = MAX_FRAME) -> None:
         self._buffer = bytearray()
         self._limit = limit
+        self._needed = HEADER  # bytes that the buffer must have before it is worth a look
 
     def feed(self, data: bytes) -> list[bytes]:
         """Add `data`; returns the bodies it completed, in order.
 
         Raises `ProtocolError` for an empty body or one over the limit; the buffer is then void.
         """
-        buffer = self._buffer
-        buffer += data
+        if self._buffer:
+            # Only added to until the frame is whole: one that drips in costs no copying.
+            self._buffer += data
+            if len(self._buffer) < self._needed:
+                return []
+            data = bytes(self._buffer)
+            self._buffer.clear()
         bodies: list[bytes] = []
-        start, end = 0, len(buffer)
+        start, end = 0, len(data)
+        self._needed = HEADER
         while end - start >= HEADER:
-            size = int.from_bytes(buffer[start : start + HEADER], "big")
+            size = int.from_bytes(data[start : start + HEADER], "big")
             if not 0 < size <= self._limit:
                 raise ProtocolError(f"frame of {size} bytes, allowed are 1 to {self._limit}")
-            if end - start - HEADER < size:
+            following = start + HEADER + size
+            if following > end:
+                self._needed = HEADER + size
                 break
-            start += HEADER
-            bodies.append(bytes(buffer[start : start + size]))
-            start += size
-        del buffer[:start]
+            bodies.append(data[start + HEADER : following])
+            start = following
+        if start < end:
+            self._buffer += data[start:]
         return bodies
 
     def __len__(self) -> int:

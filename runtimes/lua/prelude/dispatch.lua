@@ -2,7 +2,7 @@
 
 local core = ...
 
-local pack, byte, type = string.pack, string.byte, type
+local pack, byte, sub, type = string.pack, string.byte, string.sub, type
 local xpcall, create, tostring = xpcall, coroutine.create, tostring
 local unpack = table.unpack
 local decode, ops, fault = core.decode, core.ops, core.fault
@@ -33,22 +33,21 @@ local notes = {
 
 local encode_after = core.encode_after
 
-local function body_of(kind, id, value)
-	return encode_after(pack(">BBBI4", 0x93, kind, 0xce, id), value)
-end
+-- A call's id is never looked at: the bytes it came in are the bytes it goes out in.
+local ID_LENGTH <const> = { [0xcc] = 2, [0xcd] = 3, [0xce] = 5 }
 
 local function raised(id, problem)
 	if type(problem) ~= "table" or not core.faults[problem] then problem = { message = core.text_of(problem) } end
 	core.giving = false
 	-- Lua says this in these words; the engine discards the worker, as at every limit.
 	local kind = problem.message == "not enough memory" and "MemoryError" or problem.type or "error"
-	return body_of(4, id, {
+	return encode_after("\x93\x04" .. id, {
 		type = kind, message = tostring(problem.message), file = problem.file,
 		line = problem.line, frames = problem.frames, capability = problem.capability,
 	})
 end
 
-local function encoded_return(id, value) return body_of(3, id, value) end
+local function run(f, id, ...) return encode_after("\x93\x03" .. id, f(...)) end
 
 -- The arguments of a call: decoded one by one into locals, without a table around them.
 local function arguments(body, pos, left)
@@ -63,18 +62,15 @@ local function answer(body)
 		notes[frame[2]](unpack(frame[3]))
 		return ""
 	end
-	local id, operation, pos, count
-	id, pos = decode(body, 3)
+	local pos = 3 + (ID_LENGTH[byte(body, 3)] or 1)
+	local id, operation = sub(body, 3, pos - 1), nil
 	operation, pos = decode(body, pos)
-	-- No operation has more than 15 arguments, so that their list has a one-byte header.
-	count = byte(body, pos) - 0x90
 	core.output_used, core.denied, core.giving = 0, nil, false
 	local f = ops[operation]
 	if not f then return raised(id, "this runtime has no operation " .. tostring(operation)) end
-	local ok, result = xpcall(f, fault, arguments(body, pos + 1, count))
-	if not ok then return raised(id, result) end
-	local encoded, reply = xpcall(encoded_return, fault, id, result)
-	return encoded and reply or raised(id, reply)
+	-- No operation has more than 15 arguments, so that their list has a one-byte header.
+	local ok, reply = xpcall(run, fault, f, id, arguments(body, pos + 1, byte(body, pos) - 0x90))
+	return ok and reply or raised(id, reply)
 end
 
 local function serve()
