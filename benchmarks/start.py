@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -84,6 +85,8 @@ def sandbox() -> Iterator[Row]:
 def replace() -> Iterator[Row]:
     """SIGKILL of a module's worker until the replacement, module loaded, answers."""
     times = []
+    # The engine reports each of the deaths that we cause.
+    logging.getLogger("sandbox.engine").setLevel(logging.ERROR)
     with Engine([PLUGINS], [HOST]) as engine:
         engine.load(HOST, "echo")
         for _ in range(_ROUNDS):
@@ -122,5 +125,5 @@ def idle() -> Iterator[Row]:
             engine._run(engine._core.call(one, "execute", arguments))
             assert one.worker is not None
             pids.append(one.worker.pid)
-        pss = statistics.median(pss(pid) for pid in pids)
-    yield Row("memory.idle", pss / 2**20, "MiB", None, None)
+        median = statistics.median(pss(pid) for pid in pids)
+    yield Row("memory.idle", median / 2**20, "MiB", None, None)

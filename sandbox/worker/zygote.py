@@ -21,7 +21,7 @@ from typing import Any, Final, NoReturn
 
 import msgpack
 
-from sandbox.worker import confine
+from sandbox.worker import allocator, confine
 from sandbox.worker.loop import Loop
 from sandbox.worker.runtime import Factory, Runtime, Settings
 
@@ -49,6 +49,7 @@ def main(factory_name: str, jail: bool) -> NoReturn:
     control = socket.socket(fileno=CONTROL_FD)
     try:
         runtime = load_factory(factory_name)()
+        allocator.keep_freed_memory()
         runtime.settle()
         gc.collect()
         # What exists now is shared with every worker: the collector need not touch its pages.
