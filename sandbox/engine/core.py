@@ -83,6 +83,8 @@ class Core(Workers):
         self.timers = Timers()
         self.memory = Memory()
         self.timer_added: Callable[[], None] = lambda: None
+        self.statuses: dict[Sandbox, dict[tuple[str, str], tuple[str, str]]] = {}
+        """What modules said of themselves with `set_status`, by (host, name): kind and message."""
         self._items: dict[Sandbox, set[tuple[str, str, str]]] = {}
         self.functions: dict[str, Callable[..., Coroutine[Any, Any, Value]]] = {
             "option.get": self._option_get,
@@ -101,6 +103,7 @@ class Core(Workers):
         """See `Workers.forget`."""
         self.timers.forget(sandbox)
         self._items.pop(sandbox, None)
+        self.statuses.pop(sandbox, None)
         for host, event in self.routes.forget(sandbox):
             self._tell_watchers(host, event)
 
@@ -122,7 +125,9 @@ class Core(Workers):
                 self._note_items(sandbox, *payload)
             elif topic == "exceeded":
                 self._note_exceeded(worker, *payload)
-            elif topic != "status":
+            elif topic == "status":
+                self._note_status(sandbox, *payload)
+            else:
                 raise PluginError(f"sent a note on {one_line(topic)}")
         except (TypeError, PluginError) as error:
             text = f"the worker broke the protocol: {one_line(str(error))}"
@@ -147,6 +152,14 @@ class Core(Workers):
         source = f"{shown}:{name}" if host and host != "*" else name
         extra = {"plugin": name, "host": shown}
         logger.log(_LEVELS.get(level, logging.INFO), "%s: %s", source, one_line(text), extra=extra)
+
+    def _note_status(
+        self, sandbox: Sandbox, module: Any, host: Any, kind: Any, message: Any
+    ) -> None:
+        if module not in sandbox.plugins or (host != "*" and host not in self.hosts):
+            raise PluginError("malformed note on a status")
+        said = self.statuses.setdefault(sandbox, {})
+        said[host, module] = (one_line(clean(kind, 20)), one_line(clean(message, 1000)))
 
     def _note_items(self, sandbox: Sandbox, module: Any, host: Any, key: Any, count: Any) -> None:
         names = (module, host, key)

@@ -38,7 +38,8 @@ class ModuleStatus:
     """A module instance as an operator sees it.
 
     `state` is a state of the life cycle; `sandbox` names the worker's sandbox, which modules of
-    one group share; `deaths` counts the recent deaths of its worker.
+    one group share; `deaths` counts the recent deaths of its worker.  `status` and `message` are
+    what the module last said of itself with `set_status` (`core` and nothing by default).
     """
 
     host: str
@@ -48,6 +49,8 @@ class ModuleStatus:
     language: str
     pid: int
     deaths: int
+    status: str = "core"
+    message: str = ""
 
 
 class Modules:
@@ -87,6 +90,9 @@ class Modules:
                 module.sandbox.runtime.name,
                 module.sandbox.worker.pid if module.sandbox.worker else 0,
                 len(module.sandbox.deaths),
+                *self._core.statuses.get(module.sandbox, {}).get(
+                    (module.host, module.name), ("core", "")
+                ),
             )
             for _, module in sorted(self._map.items(), key=lambda item: item[0])
         ]

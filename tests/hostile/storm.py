@@ -204,7 +204,16 @@ class Storm:
     # ------------------------------------------------------------------ what is left behind
 
     def _left(self) -> list[str]:
-        """Processes, threads and descriptors that should not be there."""
+        """Processes, threads and descriptors that should not be there, a second later at most:
+        a thread that was joined still shows among the kernel's tasks for a moment."""
+        until = time.monotonic() + 1.0
+        found = self._seen()
+        while found and time.monotonic() < until:
+            os.sched_yield()
+            found = self._seen()
+        return found
+
+    def _seen(self) -> list[str]:
         zygotes = {zygote.pid for zygote in self._core._zygotes.values()}
         alive = [one.worker for one in self._core.sandboxes if one.worker is not None]
         known = zygotes | {worker.pid for worker in alive}
