@@ -501,7 +501,10 @@ EXCEEDS: dict[str, tuple[str, Script]] = {
     "half a header, then silence": ("wall", raw(b"\0\0")),
     "half a frame, then silence": ("wall", raw(b"\0\0\0\x09\x93\x03")),
     "a frame that drips": ("wall", answering(drip)),
-    "endless status notes": ("wall", raw(frame(encode([Kind.NOTE, "status", ["liar", "*", "info", ""]])) * 50, "flood")),
+    "endless status notes": (
+        "wall",
+        raw(frame(encode([Kind.NOTE, "status", ["liar", "*", "info", ""]])) * 50, "flood"),
+    ),
     "endless empty log notes": (
         "output",
         raw(frame(encode([Kind.NOTE, "log", ["p", "*", "debug", ""]])) * 20, "flood"),
