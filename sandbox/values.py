@@ -95,11 +95,6 @@ class GuestFunction:
         return self.invoke(*args)
 
 
-def is_plain(value: object) -> bool:
-    """Whether `value` is a scalar that crosses unchanged (not a list, map or special kind)."""
-    return value is None or type(value) in (bool, int, float, str, bytes)
-
-
 def text_map(value: object) -> Mapping[str, Value]:
     """`value` when it is a map with text keys, else an empty one: for foreign bytes."""
     if isinstance(value, dict) and all(isinstance(key, str) for key in value):

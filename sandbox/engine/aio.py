@@ -132,7 +132,7 @@ class Link(asyncio.Protocol):
             return
         if idle:
             worker.meter.begin(now)
-            self._watch(min(worker.limits.cpu, worker.limits.wall))
+            self._watch(worker.patience)
         elif kind == _NEST:
             worker.meter.resume(now)
         self._answers[number] = (future, chain)
@@ -248,7 +248,7 @@ class Link(asyncio.Protocol):
                 return
             self._watch(worker.meter.remaining(now, worker.limits))
         elif state is State.SUSPENDED:
-            self._watch(min(worker.limits.cpu, worker.limits.wall))
+            self._watch(worker.patience)
 
     def end(self, reason: SandboxError) -> None:
         """Kill the worker for `reason` and fail everything that waits for it."""

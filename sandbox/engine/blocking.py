@@ -126,8 +126,8 @@ class BlockingDriver:
             meter.resume(_monotonic())
         else:
             meter.begin(_monotonic())
-            if worker.patience < self.watchdog.sleep:
-                self.watchdog.call_out()
+        if worker.patience < self.watchdog.sleep:
+            self.watchdog.call_out()
         try:
             self._send(worker, data)
             while True:
@@ -250,6 +250,8 @@ class BlockingDriver:
         except (SandboxError, EncodeError) as error:
             answer = connection.send(Kind.HOST_RAISE, number, refusal(error))
         meter.resume(_monotonic())
+        if worker.patience < self.watchdog.sleep:  # it looked away while the clocks stood still
+            self.watchdog.call_out()
         self._send(worker, answer)
 
     def note(self, worker: Worker, topic: str, payload: list[Value]) -> None:

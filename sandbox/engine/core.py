@@ -139,11 +139,7 @@ class Core(Workers):
         meter = worker.meter
         meter.output += len(text) + _NOTE_COST
         if meter.output > worker.limits.output:
-            allowed = worker.limits.output
-            self.driver.kill(
-                worker,
-                LimitExceeded("output", allowed=allowed, used=meter.output, plugin=worker.plugin),
-            )
+            self.driver.kill(worker, self._exceeded(worker, "output", meter.output))
             return
         # Only its own names: a logger lives for ever, and none may speak for another plugin.
         name = plugin if plugin and plugin in sandbox.plugins else sandbox.name

@@ -26,9 +26,6 @@ end
 
 local notes = {
 	listeners = function(host, event, priorities) core.listeners_changed(host, event, priorities) end,
-	hosts = function(names)
-		for _, name in ipairs(names) do core.hosts[name] = true end
-	end,
 }
 
 local encode_after = core.encode_after
