@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from sandbox.engine.async_engine import AsyncEngine
     from sandbox.engine.clock import ManualClock
     from sandbox.engine.engine import Engine
-    from sandbox.engine.modules import ModuleStatus
     from sandbox.engine.scripts import Run
+    from sandbox.engine.status import ModuleStatus
     from sandbox.errors import (
         ConfigurationError,
         ConfinementUnavailable,
@@ -84,7 +84,7 @@ _HOMES: Final = {
     "engine.async_engine": ("AsyncEngine",),
     "engine.clock": ("ManualClock",),
     "engine.engine": ("Engine",),
-    "engine.modules": ("ModuleStatus",),
+    "engine.status": ("ModuleStatus",),
     "engine.scripts": ("Run",),
     "errors": (
         "ConfigurationError",

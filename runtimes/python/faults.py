@@ -7,7 +7,7 @@ from typing import Any, Final
 from runtimes.python.errors import GuestSyntaxError
 from runtimes.python.frames import describe, guest_frames
 from runtimes.python.host import Denied, HostError
-from sandbox.wire.codec import EncodeError
+from sandbox.wire.extensions import EncodeError
 
 _SHOWN_AS: Final[dict[type, str]] = {
     Denied: "PolicyDenied",

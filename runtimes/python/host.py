@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from runtimes.python.plain import shown
 from sandbox.values import GuestFunction, HostFunction, Value
-from sandbox.wire.codec import Decoder, EncodeError, Encoder, pack_special
+from sandbox.wire.codec import Decoder, Encoder
+from sandbox.wire.extensions import EncodeError, pack_special
 from sandbox.wire.frames import Kind
 from sandbox.wire.framing import frame
 from sandbox.worker.runtime import Host

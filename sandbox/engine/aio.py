@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final, cast
 
 from sandbox.engine.driver import (
+    GREETING_SECONDS,
     TOP,
     Chain,
     GuestRaised,
@@ -26,11 +27,10 @@ from sandbox.engine.driver import (
 from sandbox.engine.worker import Worker
 from sandbox.errors import ProtocolError, SandboxCrashed, SandboxError
 from sandbox.values import Value
-from sandbox.wire.codec import EncodeError
+from sandbox.wire.extensions import EncodeError
 from sandbox.wire.frames import Frame, Kind
 from sandbox.wire.state import State
 
-_GREETING_SECONDS: Final = 30.0
 _CALL: Final = int(Kind.CALL)
 _NEST: Final = int(Kind.NEST)
 _RETURN: Final = int(Kind.RETURN)
@@ -297,7 +297,7 @@ class AsyncioDriver:
         worker.driver_state = link
         await self.loop.create_connection(lambda: link, sock=worker.socket)
         try:
-            async with asyncio.timeout(_GREETING_SECONDS):
+            async with asyncio.timeout(GREETING_SECONDS):
                 await link.greeting
         except TimeoutError:
             raise self.kill(

@@ -13,9 +13,10 @@ from sandbox.engine.aio import AsyncioDriver
 from sandbox.engine.clock import Clock, SystemClock
 from sandbox.engine.core import WAITING, Core
 from sandbox.engine.driver import Chain
-from sandbox.engine.modules import Modules, ModuleStatus
+from sandbox.engine.modules import Modules
 from sandbox.engine.plugins import Source, StaticFile
 from sandbox.engine.scripts import Run, Scripts
+from sandbox.engine.status import ModuleStatus
 from sandbox.engine.workers import current_chain
 from sandbox.errors import EngineClosed
 from sandbox.limits import Limits, Usage

@@ -15,17 +15,25 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
-from sandbox.engine.driver import Chain, GuestRaised, Note, Serve, new_id, over_budget, refusal
+from sandbox.engine.driver import (
+    GREETING_SECONDS,
+    Chain,
+    GuestRaised,
+    Note,
+    Serve,
+    new_id,
+    over_budget,
+    refusal,
+)
 from sandbox.engine.watchdog import Watchdog
 from sandbox.engine.worker import Worker
 from sandbox.errors import LimitExceeded, ProtocolError, SandboxCrashed, SandboxError
 from sandbox.values import Value
-from sandbox.wire.codec import EncodeError
+from sandbox.wire.extensions import EncodeError
 from sandbox.wire.frames import Frame, Kind
 from sandbox.wire.state import State
 
 _READ: Final = 65_536
-_GREETING_SECONDS: Final = 30.0
 _monotonic = time.monotonic
 _CALL: Final = int(Kind.CALL)
 _NEST: Final = int(Kind.NEST)
@@ -88,7 +96,7 @@ class BlockingDriver:
     async def greet(self, worker: Worker) -> None:
         """See `Driver.greet`."""
         sock = worker.socket
-        sock.settimeout(_GREETING_SECONDS)
+        sock.settimeout(GREETING_SECONDS)
         frames: list[Frame] = []
         try:
             while not frames:

@@ -16,10 +16,12 @@ from typing import Any, Final, Protocol, TypeAlias
 from sandbox.engine.worker import Worker
 from sandbox.errors import LimitExceeded, PluginError, SandboxError
 from sandbox.values import Value
-from sandbox.wire.codec import EncodeError
+from sandbox.wire.extensions import EncodeError
 from sandbox.wire.frames import Frame
 
 MAX_CHAIN: Final = 16
+GREETING_SECONDS: Final = 30.0
+"""How long a worker may take to start."""
 
 
 @dataclass(frozen=True, slots=True)

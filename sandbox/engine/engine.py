@@ -16,8 +16,9 @@ from sandbox.engine.blocking import BlockingDriver
 from sandbox.engine.clock import Clock, SystemClock
 from sandbox.engine.core import Core
 from sandbox.engine.driver import Chain, step
-from sandbox.engine.modules import Modules, ModuleStatus
+from sandbox.engine.modules import Modules
 from sandbox.engine.scripts import Run, Scripts
+from sandbox.engine.status import ModuleStatus
 from sandbox.engine.workers import current_chain
 from sandbox.errors import EngineClosed
 from sandbox.limits import Limits, Usage

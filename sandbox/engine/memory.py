@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from sandbox.errors import PluginError
 from sandbox.values import GuestFunction, HostFunction, Value
-from sandbox.wire.codec import EncodeError, decode, encode, pack_special
+from sandbox.wire.codec import decode, encode
+from sandbox.wire.extensions import EncodeError, pack_special
 
 MAX_VALUE: Final = 512 * 1024
 """Largest kept value in bytes, as encoded."""

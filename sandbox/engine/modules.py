@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from sandbox.engine.core import Core
@@ -17,6 +16,7 @@ from sandbox.engine.faults import clean, one_line
 from sandbox.engine.lifecycle import TRANSITIONS, Module, ModuleState, Step
 from sandbox.engine.plugins import Source
 from sandbox.engine.sandbox import Sandbox
+from sandbox.engine.status import ModuleStatus
 from sandbox.engine.workers import current_chain
 from sandbox.errors import (
     ConfigurationError,
@@ -31,26 +31,6 @@ from sandbox.values import Value
 log: Final = logging.getLogger("sandbox.engine")
 _DEATHS: Final = 5
 _DEATH_WINDOW: Final = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class ModuleStatus:
-    """A module instance as an operator sees it.
-
-    `state` is a state of the life cycle; `sandbox` names the worker's sandbox, which modules of
-    one group share; `deaths` counts the recent deaths of its worker.  `status` and `message` are
-    what the module last said of itself with `set_status` (`core` and nothing by default).
-    """
-
-    host: str
-    name: str
-    state: str
-    sandbox: str
-    language: str
-    pid: int
-    deaths: int
-    status: str = "core"
-    message: str = ""
 
 
 class Modules:

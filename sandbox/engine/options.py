@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 
 from sandbox.errors import ConfigurationError
 from sandbox.values import Value
-from sandbox.wire.codec import EncodeError, encode
+from sandbox.wire.codec import encode
+from sandbox.wire.extensions import EncodeError
 
 
 class Options:

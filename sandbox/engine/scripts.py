@@ -33,7 +33,8 @@ from sandbox.errors import (
 from sandbox.limits import Limits, Usage
 from sandbox.messages import Headers, Request, Response, plain, reason_phrase
 from sandbox.values import Value, text_map
-from sandbox.wire.codec import EncodeError, encode
+from sandbox.wire.codec import encode
+from sandbox.wire.extensions import EncodeError
 
 log: Final = logging.getLogger("sandbox.engine")
 VERSION: Final = "0.05.204"

@@ -11,14 +11,8 @@ from typing import Final
 
 from sandbox.errors import ProtocolError
 from sandbox.values import Value
-from sandbox.wire.codec import (
-    Decoder,
-    Encoder,
-    Exporter,
-    Resolver,
-    exporting,
-    pack_special,
-)
+from sandbox.wire.codec import Decoder, Encoder, Resolver
+from sandbox.wire.extensions import Exporter, exporting, pack_special
 from sandbox.wire.frames import Frame, Kind, check
 from sandbox.wire.framing import HEADER, MAX_FRAME, FrameBuffer
 from sandbox.wire.state import ConnectionState, State

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from sandbox.engine.memory import MAX_VALUE, Memory
 from sandbox.errors import PluginError
 from sandbox.values import GuestFunction, HostFunction
-from sandbox.wire.codec import EncodeError, encode
+from sandbox.wire.codec import encode
+from sandbox.wire.extensions import EncodeError
 
 PLAIN = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(-(2**63), 2**63 - 1), st.text(), st.binary()),

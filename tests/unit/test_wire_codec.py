@@ -34,7 +34,8 @@ from sandbox.values import (
     HostFunction,
     Stanza,
 )
-from sandbox.wire.codec import EncodeError, decode, encode, exporting
+from sandbox.wire.codec import decode, encode
+from sandbox.wire.extensions import EncodeError, exporting
 
 UTC = datetime.UTC
 

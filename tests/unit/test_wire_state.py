@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sandbox.errors import ProtocolError
-from sandbox.wire.codec import EncodeError, encode
+from sandbox.wire.codec import encode
 from sandbox.wire.connection import Connection, Role
+from sandbox.wire.extensions import EncodeError
 from sandbox.wire.frames import FIELDS, MAX_ID, VERSION, Frame, Kind, check
 from sandbox.wire.framing import HEADER, FrameBuffer, frame
 from sandbox.wire.state import TRANSITIONS, ConnectionState, State, Trigger
