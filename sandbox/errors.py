@@ -9,25 +9,32 @@ The tree is the answer to one question: *who has to act?*  The plugin's author
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from sandbox.limits import Usage
 
 
 class Frame(NamedTuple):
-    """One line of a script's own stack: file, 1-based line (0 if unknown) and function name."""
+    """One line of a script's own stack: file, 1-based line and column (0 if unknown; only some
+    languages tell columns, in bytes) and function name."""
 
     file: str
     line: int
     function: str
+    column: int = 0
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: in {self.function}"
+        column = f":{self.column}" if self.column else ""
+        return f"{self.file}:{self.line}{column}: in {self.function}"
 
 
 class SandboxError(Exception):
     """Base of every error this package raises on purpose.
 
-    `message` is the bare reason, `plugin` the plugin's name, `file` and `line` the place in the
-    plugin's source, `frames` the script's own stack, outermost first.  Unknown parts are empty.
+    `message` is the bare reason, `plugin` the plugin's name, `file`, `line` and `column` the place
+    in the plugin's source, `frames` the script's own stack, outermost first.  Unknown parts are
+    empty or 0.
     """
 
     def __init__(
@@ -37,6 +44,7 @@ class SandboxError(Exception):
         plugin: str = "",
         file: str = "",
         line: int = 0,
+        column: int = 0,
         frames: Sequence[Frame] = (),
     ) -> None:
         super().__init__(message)
@@ -45,10 +53,13 @@ class SandboxError(Exception):
         self.frames = tuple(frames)
         self.file = file or (self.frames[-1].file if self.frames else "")
         self.line = line or (self.frames[-1].line if self.frames else 0)
+        self.column = column or (self.frames[-1].column if self.frames else 0)
 
     def _place(self) -> str:
-        """`plugin 'p', file:line`, or less when less is known."""
+        """`plugin 'p', file:line:column`, or less when less is known."""
         where = f"{self.file}:{self.line}" if self.file and self.line else self.file
+        if self.column:
+            where += f":{self.column}"
         parts = [f"plugin {self.plugin!r}" if self.plugin else "", where]
         return ", ".join(part for part in parts if part)
 
@@ -71,9 +82,10 @@ class PluginError(SandboxError):
         plugin: str = "",
         file: str = "",
         line: int = 0,
+        column: int = 0,
         frames: Sequence[Frame] = (),
     ) -> None:
-        super().__init__(message, plugin=plugin, file=file, line=line, frames=frames)
+        super().__init__(message, plugin=plugin, file=file, line=line, column=column, frames=frames)
         self.type = type
 
     def traceback(self) -> str:
@@ -137,8 +149,9 @@ def denial(capability: str, plugin: str) -> str:
 class LimitExceeded(SandboxError):
     """A hard limit was hit; the worker was killed and is being replaced.
 
-    `limit` names it (`cpu`, `wall`, `memory`, `output`, `host_calls`), `allowed` and `used` are
-    in its unit: seconds for times, bytes for sizes, a count for calls.
+    `limit` names it (a field of `Limits`), `allowed` and `used` are in its unit: seconds for
+    times, bytes for sizes, a count for calls and lines.  `usage` is the whole matrix of the
+    sandbox as it was then, a `sandbox.limits.Usage`, or None where no worker was involved.
     """
 
     def __init__(self, limit: str, *, allowed: float, used: float, plugin: str = "") -> None:
@@ -149,13 +162,17 @@ class LimitExceeded(SandboxError):
         self.limit = limit
         self.allowed = allowed
         self.used = used
+        self.usage: Usage | None = None
+
+
+_COUNTED: Final = {"host_calls": "calls", "log_lines": "lines a second"}
 
 
 def _amount(limit: str, value: float) -> str:
     if limit in ("cpu", "wall"):
         return f"{value:.3f}s"
-    if limit == "host_calls":
-        return f"{int(value)} calls"
+    if limit in _COUNTED:
+        return f"{int(value)} {_COUNTED[limit]}"
     return f"{int(value)} bytes"
 
 

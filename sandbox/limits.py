@@ -1,7 +1,7 @@
 """Limits, and how much of them was used: plain numbers with units.
 
 This file parses `"64MiB"` and `"250ms"`, and holds the matrix *limit, current, peak*.  It does
-not measure and does not enforce anything; `engine/deadline.py` and the worker do.
+not measure and does not enforce anything; the engine does (`engine/usage.py`, `watchdog.py`).
 """
 
 from __future__ import annotations
@@ -60,12 +60,16 @@ def parse_count(field: str, value: object) -> int:
 
 @dataclass(frozen=True, slots=True, init=False)
 class Limits:
-    """What one call of a plugin may use at most.
+    """What a plugin may use at most.  Hitting any limit ends its worker.
 
-    `cpu` and `wall` in seconds count script time only: while the engine works for the script (a
-    host call) both clocks stand still.  `memory` in bytes is what the plugin's worker may add to
-    the bare interpreter; `output` in bytes is what one call may print, log and answer;
-    `host_calls` how often one call may ask the engine for something.
+    Of one call: `cpu` and `wall` in seconds count script time only: while the engine works for
+    the script (a host call) both clocks stand still.  `output` in bytes is what it may print, log
+    and answer; `host_calls` how often it may ask the engine for something; `egress` the bytes
+    that its requests to other servers may send and receive.
+
+    Of the plugin: `memory` in bytes is what its worker may add to the bare interpreter; `storage`
+    the bytes that it may keep in `memory` and `file`; `log_lines` how many lines it may log in a
+    second.
 
     Times and sizes are numbers or texts (`"250ms"`, `"64MiB"`).  Raises `ConfigurationError`
     naming the field when a value makes no sense.
@@ -76,6 +80,9 @@ class Limits:
     memory: int
     output: int
     host_calls: int
+    egress: int
+    storage: int
+    log_lines: int
 
     def __init__(
         self,
@@ -84,6 +91,9 @@ class Limits:
         memory: int | str = 64 * MIB,
         output: int | str = MIB,
         host_calls: int | str = 10_000,
+        egress: int | str = 16 * MIB,
+        storage: int | str = 16 * MIB,
+        log_lines: int | str = 1000,
     ) -> None:
         put = object.__setattr__
         put(self, "cpu", parse_seconds("cpu", cpu))
@@ -91,6 +101,9 @@ class Limits:
         put(self, "memory", parse_bytes("memory", memory))
         put(self, "output", parse_bytes("output", output))
         put(self, "host_calls", parse_count("host_calls", host_calls))
+        put(self, "egress", parse_bytes("egress", egress))
+        put(self, "storage", parse_bytes("storage", storage))
+        put(self, "log_lines", parse_count("log_lines", log_lines))
         if self.memory < MIB:
             raise ConfigurationError(f"memory: {memory!r} is less than 1MiB; nothing would run")
 
@@ -101,6 +114,16 @@ class Limits:
             if name not in known:
                 raise ConfigurationError(f"{name}: no such limit; there are {', '.join(known)}")
         return Limits(**{**known, **changes})
+
+    def within(self, allowed: Limits) -> Limits:
+        """These limits; raises `ConfigurationError` naming the first one above `allowed`."""
+        for field in fields(self):
+            own, most = getattr(self, field.name), getattr(allowed, field.name)
+            if own > most:
+                raise ConfigurationError(
+                    f"Limits.{field.name}: {own} is more than the operator allows, which is {most}"
+                )
+        return self
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +139,10 @@ class Measure:
 class Usage:
     """The usage matrix of one sandbox, or of one `execute`.
 
-    `current` is the last (or running) call, `peak` the highest call so far.  `memory` counts the
-    resident bytes of the worker beyond nothing: the interpreter's own pages are included.
+    `current` is the last (or running) call, `peak` the highest so far, through the deaths of
+    workers.  `memory` counts the resident bytes of the worker: the interpreter's own pages are
+    included.  `storage` is what the plugin keeps now, `log_lines` what it logged in the last
+    second that it logged in.
     """
 
     cpu: Measure
@@ -125,6 +150,9 @@ class Usage:
     memory: Measure
     output: Measure
     host_calls: Measure
+    egress: Measure
+    storage: Measure
+    log_lines: Measure
 
     def as_dict(self) -> dict[str, dict[str, float]]:
         """The matrix as nested plain dicts, for JSON."""

@@ -42,9 +42,10 @@ def complaint(error: SandboxError) -> None:
 
 
 def place_and_message(error: SandboxError) -> str:
-    """`file:line: message`, or less when less is known."""
+    """`file:line:column: message`, or less when less is known."""
     if error.file and error.line:
-        return f"{error.file}:{error.line}: {error.message}"
+        column = f":{error.column}" if error.column else ""
+        return f"{error.file}:{error.line}{column}: {error.message}"
     return error.message
 
 
@@ -75,13 +76,15 @@ def plain(value: Any) -> Any:
 
 
 def error_map(error: SandboxError | None) -> dict[str, Any] | None:
-    """An error for JSON: type, message, file, line and frames."""
+    """An error for JSON: type, message, file, line, column where there is one, and frames."""
     if error is None:
         return None
+    column = {"column": error.column} if error.column else {}
     return {
         "type": error.type if type(error) is PluginError else type(error).__name__,
         "message": error.message,
         "file": error.file,
         "line": error.line,
-        "frames": [list(frame) for frame in error.frames],
+        **column,
+        "frames": [list(frame if frame.column else frame[:3]) for frame in error.frames],
     }

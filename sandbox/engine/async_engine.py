@@ -17,9 +17,10 @@ from sandbox.engine.modules import Modules
 from sandbox.engine.plugins import Source, StaticFile
 from sandbox.engine.scripts import Run, Scripts
 from sandbox.engine.status import ModuleStatus
+from sandbox.engine.storage import Storage
 from sandbox.engine.workers import current_chain
 from sandbox.errors import EngineClosed
-from sandbox.limits import Limits, Usage
+from sandbox.limits import Limits, Usage, parse_seconds
 from sandbox.manifest import Manifest
 from sandbox.messages import Request, Response
 from sandbox.policy import Policy
@@ -48,6 +49,7 @@ class AsyncEngine:
         groups: Iterable[Sequence[str]] = (),
         workers: int | None = None,
         clock: Clock | None = None,
+        checkpoint: float | str | None = None,
     ) -> None:
         self._core = Core(
             plugins=[os.fspath(folder) for folder in plugins],
@@ -59,8 +61,10 @@ class AsyncEngine:
             clock=clock,
         )
         self._core.run = self._run
-        self._modules = Modules(self._core, groups)
+        every = None if checkpoint is None else parse_seconds("checkpoint", checkpoint)
+        self._modules = Modules(self._core, groups, every)
         self._scripts = Scripts(self._core, workers)
+        self._storage = Storage(self._core)
         self._driver: AsyncioDriver | None = None
         self._lifecycle = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None
@@ -126,6 +130,18 @@ class AsyncEngine:
             module = await self._run(self._modules.reload(host, name, chain))
         return self._status_of(module.host, name)
 
+    async def reset(self, host: str, name: str) -> ModuleStatus:
+        """See `Engine.reset`."""
+        chain = current_chain.get()
+        async with self._loading(chain):
+            module = await self._run(self._modules.reset(host, name))
+        return self._status_of(module.host, name)
+
+    async def checkpoint(self) -> int:
+        """See `Engine.checkpoint`."""
+        async with self._loading(current_chain.get()):
+            return await self._run(self._modules.checkpoint())
+
     def is_loaded(self, host: str, name: str) -> bool:
         """See `Engine.is_loaded`."""
         return self._modules.is_loaded(host, name)
@@ -158,7 +174,7 @@ class AsyncEngine:
         return await self._run(self._core.run_timers())
 
     def _arm_timer(self) -> None:
-        due = self._core.timers.next_due()
+        due = self._core.next_due()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -16,7 +16,6 @@ from sandbox.engine.clock import Clock, SystemClock
 from sandbox.engine.driver import TOP, Chain
 from sandbox.engine.events import Routes
 from sandbox.engine.faults import clean, one_line
-from sandbox.engine.memory import Memory
 from sandbox.engine.options import Options
 from sandbox.engine.plugins import Plugins
 from sandbox.engine.runtimes import RuntimeInfo
@@ -81,8 +80,11 @@ class Core(Workers):
         self.clock = clock or SystemClock()
         self.routes = Routes()
         self.timers = Timers()
-        self.memory = Memory()
         self.timer_added: Callable[[], None] = lambda: None
+        self.rests = Timers()
+        """When sandboxes that died again and again have rested."""
+        self.next_checkpoint: float | None = None
+        """When modules are next asked to save; None for never."""
         self.statuses: dict[Sandbox, dict[tuple[str, str], tuple[str, str]]] = {}
         """What modules said of themselves with `set_status`, by (host, name): kind and message."""
         self._items: dict[Sandbox, set[tuple[str, str, str]]] = {}
@@ -95,8 +97,6 @@ class Core(Workers):
             "handle.call": self._handle_call,
             "timer.add": self._timer_add,
             "timer.cancel": self._timer_cancel,
-            "memory.get": self._memory_get,
-            "memory.set": self._memory_set,
         }
 
     def forget(self, sandbox: Sandbox) -> None:
@@ -138,8 +138,12 @@ class Core(Workers):
     ) -> None:
         meter = worker.meter
         meter.output += len(text) + _NOTE_COST
+        lines = meter.log_line(self.clock.monotonic())
         if meter.output > worker.limits.output:
             self.driver.kill(worker, self._exceeded(worker, "output", meter.output))
+            return
+        if lines > worker.limits.log_lines:
+            self.driver.kill(worker, self._exceeded(worker, "log_lines", lines))
             return
         # Only its own names: a logger lives for ever, and none may speak for another plugin.
         name = plugin if plugin and plugin in sandbox.plugins else sandbox.name
@@ -173,6 +177,13 @@ class Core(Workers):
     def _exceeded(worker: Worker, limit: str, used: float) -> LimitExceeded:
         allowed = getattr(worker.limits, limit)
         return LimitExceeded(limit, allowed=allowed, used=used, plugin=worker.plugin)
+
+    def over(self, sandbox: Sandbox, limit: str, used: float) -> SandboxError:
+        """A sandbox is over a limit that the engine counts: ends its worker, returns the error."""
+        worker = sandbox.worker
+        if worker is None:
+            return SandboxCrashed("the worker is gone", plugin=sandbox.name)
+        return self.driver.kill(worker, self._exceeded(worker, limit, used))
 
     def _note_exceeded(self, worker: Worker, limit: Any, used: Any) -> None:
         if limit not in ("output", "memory") or not isinstance(used, int):
@@ -306,10 +317,23 @@ class Core(Workers):
     async def _timer_cancel(self, sandbox: Sandbox, chain: Chain, timer: int) -> None:
         self.timers.cancel(sandbox, timer)
 
+    restart: Callable[[Sandbox], Coroutine[Any, Any, None]]
+    """Brings a rested sandbox's modules back; set by `Revival`, as is `checkpoint`."""
+    checkpoint: Callable[[], Coroutine[Any, Any, int]]
+
+    def next_due(self) -> float | None:
+        """When `run_timers` next has something to do, by the clock; None when nothing waits."""
+        due = (self.timers.next_due(), self.rests.next_due(), self.next_checkpoint)
+        return min((at for at in due if at is not None), default=None)
+
     async def run_timers(self) -> int:
         """Run the timers that are due; returns how many ran.  Errors are logged."""
         count = 0
         now, mark = self.clock.monotonic(), self.timers.mark()
+        while (rested := self.rests.pop_due(now, self.rests.mark())) is not None:
+            await self.restart(rested[0])
+        if self.next_checkpoint is not None and self.next_checkpoint <= now:
+            await self.checkpoint()
         while (due := self.timers.pop_due(now, mark)) is not None:
             sandbox, number = due
             count += 1
@@ -321,12 +345,6 @@ class Core(Workers):
             except SandboxError as error:
                 log.error("plugin %s: error in timer: %s", sandbox.name, one_line(str(error)))
         return count
-
-    async def _memory_get(self, sandbox: Sandbox, chain: Chain, plugin: str) -> Value:
-        return self.memory.get(sandbox.plugins[0])
-
-    async def _memory_set(self, sandbox: Sandbox, chain: Chain, plugin: str, value: Value) -> None:
-        self.memory.set(sandbox.plugins[0], value)
 
     # ------------------------------------------------------------------ questions
 

@@ -19,9 +19,10 @@ from sandbox.engine.driver import Chain, step
 from sandbox.engine.modules import Modules
 from sandbox.engine.scripts import Run, Scripts
 from sandbox.engine.status import ModuleStatus
+from sandbox.engine.storage import Storage
 from sandbox.engine.workers import current_chain
 from sandbox.errors import EngineClosed
-from sandbox.limits import Limits, Usage
+from sandbox.limits import Limits, Usage, parse_seconds
 from sandbox.messages import Request, Response
 from sandbox.policy import Policy
 from sandbox.values import Value
@@ -40,7 +41,9 @@ class Engine:
     thread of this process, for trusted plugins and debugging: limits are reported, not enforced).
     `groups` are lists of modules that trust each other and share one worker.  `workers` is how
     many workers the scripts of one plugin, and bare code of one language, may have (default: the
-    number of processors).  `clock` is the time that timers run by.
+    number of processors).  `clock` is the time that timers run by.  `checkpoint` is how often, in
+    seconds or as a text such as `"30s"`, modules are asked to `save`, so that they are brought
+    back with that when their worker died; by default only when they are reloaded.
 
     Raises `ConfinementUnavailable` when this kernel cannot confine and `isolation` is not one of
     the others, and `ConfigurationError` for arguments that make no sense.
@@ -57,6 +60,7 @@ class Engine:
         groups: Iterable[Sequence[str]] = (),
         workers: int | None = None,
         clock: Clock | None = None,
+        checkpoint: float | str | None = None,
     ) -> None:
         self._core = Core(
             plugins=[os.fspath(folder) for folder in plugins],
@@ -70,8 +74,10 @@ class Engine:
         self._driver = BlockingDriver(self._core.serve, self._core.take_note)
         self._core.driver = self._driver
         self._core.run = self._run
-        self._modules = Modules(self._core, groups)
+        every = None if checkpoint is None else parse_seconds("checkpoint", checkpoint)
+        self._modules = Modules(self._core, groups, every)
         self._scripts = Scripts(self._core, workers)
+        self._storage = Storage(self._core)
         self._lifecycle = threading.RLock()
         self._timer_thread: threading.Thread | None = None
         self._timer_wake = threading.Event()
@@ -144,6 +150,24 @@ class Engine:
             module = self._run(self._modules.reload(host, name, chain))
         return self._status_of(module.host, name)
 
+    def reset(self, host: str, name: str) -> ModuleStatus:
+        """Bring a `failed` or `restarting` module back now, and forget that its worker died.
+
+        The modules that share its sandbox come back with it, each with its stored state.  Does
+        nothing to one that is active.  Raises `LifecycleError` (`module-not-loaded`), and what
+        went wrong when it does not come back.
+        """
+        chain = current_chain.get()
+        with self._loading(chain):
+            module = self._run(self._modules.reset(host, name))
+        return self._status_of(module.host, name)
+
+    def checkpoint(self) -> int:
+        """Have every module `save`, and keep what it gives for the case that its worker dies;
+        returns how many did.  Errors of `save` are logged."""
+        with self._loading(current_chain.get()):
+            return self._run(self._modules.checkpoint())
+
     def is_loaded(self, host: str, name: str) -> bool:
         """Whether `name` has an instance or a host part on `host` itself."""
         return self._modules.is_loaded(host, name)
@@ -195,7 +219,7 @@ class Engine:
             with self._driver.lock:
                 if self._core.closed:
                     return
-                due = self._core.timers.next_due()
+                due = self._core.next_due()
                 delay = None if due is None else due - self._core.clock.monotonic()
             if delay is None or delay > 0:
                 self._timer_wake.wait(delay)

@@ -38,8 +38,9 @@ def frames_of(value: object) -> list[Frame]:
     """The well-formed ones among the frames that a worker sent."""
     frames = []
     for item in value[:_MAX_FRAMES] if isinstance(value, list) else []:
-        if isinstance(item, list) and len(item) == 3 and isinstance(item[1], int):
-            frames.append(Frame(clean(item[0], 255), item[1], clean(item[2], 255)))
+        if isinstance(item, list) and len(item) in (3, 4) and isinstance(item[1], int):
+            column = item[3] if len(item) == 4 and isinstance(item[3], int) else 0
+            frames.append(Frame(clean(item[0], 255), item[1], clean(item[2], 255), column))
     return frames
 
 
@@ -55,6 +56,7 @@ def error_from(raised: dict[str, Any], plugin: str, limits: Limits) -> SandboxEr
             clean(capability, 300), plugin=plugin, message=clean(raised.get("message", ""))
         )
     line = raised.get("line")
+    column = raised.get("column")
     file = raised.get("file")
     return PluginError(
         clean(raised.get("message", "")),
@@ -62,5 +64,6 @@ def error_from(raised: dict[str, Any], plugin: str, limits: Limits) -> SandboxEr
         plugin=plugin,
         file=clean(file, 255) if isinstance(file, str) else "",
         line=line if isinstance(line, int) else 0,
+        column=column if isinstance(column, int) else 0,
         frames=frames_of(raised.get("frames")),
     )

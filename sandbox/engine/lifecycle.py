@@ -13,7 +13,8 @@ takes its host parts along.
     UNLOADING  `unload` runs, then everything it registered is removed
     RELOADING  the new version's chunk and `load` run, with what `save` returned at hand
     RESTORING  `restore` runs
-    FAILED     its sandbox died and could not be brought back; an operator may load it again
+    RESTARTING its sandbox died and is being brought back, or rests before that
+    FAILED     it could not be brought back, or died too often; an operator may load or reset it
 
 An operation drives an instance through the table; the table is what makes an operation in the
 wrong state impossible rather than merely absent.
@@ -41,6 +42,7 @@ class ModuleState(Enum):
     UNLOADING = "unloading"
     RELOADING = "reloading"
     RESTORING = "restoring"
+    RESTARTING = "restarting"
     FAILED = "failed"
 
 
@@ -58,6 +60,8 @@ class Step(Enum):
     RESTORE = "restore"
     RESTORED = "restored"
     DIED = "died"
+    RESTART = "restart"
+    GIVE_UP = "give up"
     FAIL = "fail"
 
 
@@ -73,12 +77,12 @@ TRANSITIONS: Final[dict[ModuleState, dict[Step, ModuleState]]] = {
     _M.ACTIVE: {
         _S.SAVE: _M.SAVING,
         _S.UNLOAD: _M.UNLOADING,
-        _S.DIED: _M.FAILED,
+        _S.DIED: _M.RESTARTING,
     },
     _M.SAVING: {
         _S.SAVED: _M.ACTIVE,
         _S.SAVE_FAILED: _M.ACTIVE,
-        _S.DIED: _M.FAILED,
+        _S.DIED: _M.RESTARTING,
     },
     _M.UNLOADING: {
         _S.UNLOADED: _M.ABSENT,
@@ -92,12 +96,15 @@ TRANSITIONS: Final[dict[ModuleState, dict[Step, ModuleState]]] = {
     },
     _M.RESTORING: {
         _S.RESTORED: _M.ACTIVE,
-        _S.DIED: _M.FAILED,
+        _S.DIED: _M.RESTARTING,
+    },
+    _M.RESTARTING: {
+        _S.LOADED: _M.ACTIVE,
+        _S.DIED: _M.RESTARTING,
+        _S.GIVE_UP: _M.FAILED,
     },
     _M.FAILED: {
-        _S.LOAD: _M.LOADING,
-        _S.LOADED: _M.ACTIVE,
-        _S.UNLOAD: _M.UNLOADING,
+        _S.RESTART: _M.RESTARTING,
         _S.DIED: _M.FAILED,
     },
 }
@@ -116,6 +123,8 @@ class Module:
     part: bool = False
     needs: set[str] = field(default_factory=set)
     """The modules it asked for with `depends`."""
+    saved: bytes | None = None
+    """What its `save` last gave, encoded: it is brought back with that."""
 
     def move(self, step: Step) -> None:
         """Take a step of the table; raises `LifecycleError` when the state does not allow it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from sandbox.errors import PluginError
+from sandbox.errors import LimitExceeded, PluginError
 from sandbox.values import GuestFunction, HostFunction, Value
 from sandbox.wire.codec import decode, encode
 from sandbox.wire.extensions import EncodeError, pack_special
@@ -20,23 +20,41 @@ def _plain(value: object) -> Any:
     return pack_special(value)
 
 
+def frozen(value: Value) -> bytes:
+    """Plain data as bytes that mean the same to any worker.
+
+    Raises `EncodeError` for functions, and for what cannot cross at all.
+    """
+    return encode(value, _plain)
+
+
 class Memory:
     """The kept values, encoded: what is given back is always a copy."""
 
     def __init__(self) -> None:
         self._values: dict[str, bytes] = {}
 
+    def size(self, plugin: str) -> int:
+        """Bytes that the plugin's value takes."""
+        return len(self._values.get(plugin, b""))
+
     def get(self, plugin: str) -> Value:
         """The plugin's value, or None."""
         kept = self._values.get(plugin)
         return None if kept is None else decode(kept)
 
-    def set(self, plugin: str, value: Value) -> None:
-        """Keep `value`; None forgets it.  Raises `PluginError` when it is too large."""
-        body = encode(value, _plain)
+    def set(self, plugin: str, value: Value, room: int) -> None:
+        """Keep `value`; None forgets it.
+
+        Raises `PluginError` for a value that does not cross in one piece, and `LimitExceeded`
+        when it takes more than `room` bytes.
+        """
+        body = frozen(value)
         if len(body) > MAX_VALUE:
             raise PluginError(f"memory: {len(body)} bytes are more than {MAX_VALUE}", plugin=plugin)
         if value is None:
             self._values.pop(plugin, None)
+        elif len(body) > room:
+            raise LimitExceeded("storage", allowed=room, used=len(body), plugin=plugin)
         else:
             self._values[plugin] = body

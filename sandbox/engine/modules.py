@@ -15,9 +15,9 @@ from sandbox.engine.driver import Chain
 from sandbox.engine.faults import clean, one_line
 from sandbox.engine.lifecycle import TRANSITIONS, Module, ModuleState, Step
 from sandbox.engine.plugins import Source
+from sandbox.engine.revival import Revival
 from sandbox.engine.sandbox import Sandbox
 from sandbox.engine.status import ModuleStatus
-from sandbox.engine.workers import current_chain
 from sandbox.errors import (
     ConfigurationError,
     LifecycleError,
@@ -29,14 +29,16 @@ from sandbox.errors import (
 from sandbox.values import Value
 
 log: Final = logging.getLogger("sandbox.engine")
-_DEATHS: Final = 5
-_DEATH_WINDOW: Final = 60.0
+_GONE: Final = (ModuleState.FAILED, ModuleState.RESTARTING)
+"""States of a module whose worker is not there."""
 
 
 class Modules:
     """The modules of one engine."""
 
-    def __init__(self, core: Core, groups: Iterable[Sequence[str]]) -> None:
+    def __init__(
+        self, core: Core, groups: Iterable[Sequence[str]], checkpoint: float | None = None
+    ) -> None:
         self._core = core
         self._map: dict[tuple[str, str], Module] = {}
         self._groups: dict[str, tuple[str, ...]] = {}
@@ -45,7 +47,7 @@ class Modules:
                 if name in self._groups:
                     raise ConfigurationError(f"groups: {name!r} is in two groups")
                 self._groups[name] = tuple(group)
-        core.died = self._died
+        self._revival = Revival(core, self._drop, self._save, checkpoint)
         self.dependencies = Dependencies(core, self._map, self.load)
 
     # ------------------------------------------------------------------ questions
@@ -102,6 +104,7 @@ class Modules:
         module = await self._load_chunk(sandbox, host, name, source, chain)
         if module.host == "*" and host != "*" and module.has_add_host:
             await self._first_host(module, host, chain)
+        self._revival.loaded()
         await self._announce("module-loaded", module, chain)
         return module
 
@@ -201,7 +204,7 @@ class Modules:
         module = self._map.get((host, name))
         if module is None:
             raise LifecycleError("module-not-loaded", plugin=name)
-        if module.state is ModuleState.FAILED:
+        if module.state in _GONE:
             self._drop(module, None)
             return
         for part in reversed(self._parts_of(module)):
@@ -260,9 +263,9 @@ class Modules:
         if module is None:
             raise LifecycleError("module-not-loaded", plugin=name)
         cascade |= {module}
-        if module.state is ModuleState.FAILED:
-            self._drop(module, None)
-            return await self.load(host, name, chain)
+        if module.state in _GONE:
+            await self._revival.reset(module)
+            return module
         if module.part:
             return await self._reload_part(module, chain, cascade)
         source = self._core.plugins.find_module(name)
@@ -293,6 +296,18 @@ class Modules:
             await self._announce("module-reloaded", part, chain, cascade)
         return module
 
+    async def reset(self, host: str, name: str) -> Module:
+        """Bring a failed or resting instance back now, with those that share its sandbox."""
+        module = self._map.get((host, name))
+        if module is None:
+            raise LifecycleError("module-not-loaded", plugin=name)
+        await self._revival.reset(module)
+        return module
+
+    async def checkpoint(self) -> int:
+        """See `Revival.checkpoint`."""
+        return await self._revival.checkpoint()
+
     async def _reload_part(self, part: Module, chain: Chain, cascade: frozenset[Module]) -> Module:
         saved = await self._save(part, chain)
         await self._unload_one(part, chain, reloading=True)
@@ -314,6 +329,7 @@ class Modules:
                 return None
             raise LifecycleError("save-state-failed", plugin=module.name) from error
         module.move(Step.SAVED)
+        self._revival.keep(module, saved)
         return saved
 
     async def _restore(self, module: Module, saved: Value, chain: Chain) -> None:
@@ -350,44 +366,6 @@ class Modules:
                 await self.unload(other.host, other.name, chain)
             elif other not in cascade:
                 await self.reload(other.host, other.name, chain, cascade)
-
-    # ------------------------------------------------------------------ death of a worker
-
-    async def _died(self, sandbox: Sandbox, error: SandboxError) -> None:
-        """Its modules are gone.  Those that were active are loaded again in a new worker."""
-        again = [module for module in sandbox.modules if module.state is ModuleState.ACTIVE]
-        for module in list(sandbox.modules):
-            if Step.DIED in _steps_from(module.state):
-                module.move(Step.DIED)
-            if module.state is ModuleState.ABSENT:
-                self._drop(module, None)
-        if not again:
-            return
-        now = self._core.clock.monotonic()
-        sandbox.deaths = [at for at in sandbox.deaths if now - at < _DEATH_WINDOW] + [now]
-        if len(sandbox.deaths) > _DEATHS:
-            log.error("sandbox %s died %d times in a minute: failed", sandbox.name, _DEATHS + 1)
-            return
-        await self._bring_back(sandbox, again)
-
-    async def _bring_back(self, sandbox: Sandbox, modules: list[Module]) -> None:
-        chain = Chain(current_chain.get().depth, reviving=True)
-        for module in modules:
-            try:
-                if module.part:
-                    answer = await self._core.call(
-                        sandbox, "add_host", [module.name, module.host, False, None], chain
-                    )
-                    if not isinstance(answer, dict) or answer.get("refused"):
-                        continue
-                else:
-                    source = self._core.plugins.find_module(module.name)
-                    arguments = [module.name, module.host, source.file, source.content, False, None]
-                    await self._core.call(sandbox, "load", arguments, chain)
-            except SandboxError as error:
-                log.error("module %s was not brought back: %s", module.name, one_line(str(error)))
-                continue
-            module.move(Step.LOADED)
 
 
 def _steps_from(state: ModuleState) -> Iterable[Step]:

@@ -5,12 +5,14 @@ Data and small questions; making workers and bringing them back is `core.py`'s b
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox.engine.lifecycle import Module
 from sandbox.engine.runtimes import RuntimeInfo
+from sandbox.engine.usage import Peaks
 from sandbox.engine.worker import Worker
 from sandbox.limits import Limits
 
@@ -30,8 +32,12 @@ class Sandbox:
     limits: Limits
     worker: Worker | None = None
     modules: list[Module] = field(default_factory=list)
+    peaks: Peaks = field(default_factory=Peaks)
+    """The highest usage of all its workers."""
     deaths: list[float] = field(default_factory=list)
     """Clock readings of the recent deaths of its workers."""
+    resting_until: float = -math.inf
+    """Clock reading before which it is not started again: it died again and again."""
     busy: bool = False
     """Whether its worker is being started, or its modules brought back after a death."""
     line: deque[Any] = field(default_factory=deque)

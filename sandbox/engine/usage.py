@@ -6,8 +6,11 @@ The processor clock is the kernel's clock of that process; the worker's word is 
 
 from __future__ import annotations
 
+import math
 import os
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
 from sandbox.errors import LimitExceeded
@@ -33,12 +36,29 @@ def resident_bytes(pid: int) -> int:
         return 0
 
 
+@dataclass(slots=True)
+class Peaks:
+    """The highest of each measure over the workers that a sandbox had before."""
+
+    cpu: float = 0.0
+    wall: float = 0.0
+    memory: int = 0
+    output: int = 0
+    host_calls: int = 0
+    egress: int = 0
+    storage: int = 0
+    log_lines: int = 0
+
+
 class Meter:
-    """Counts one worker's calls.  All times are `time.monotonic` seconds."""
+    """Counts one worker's calls.  All times are `time.monotonic` seconds.
+
+    `kept` tells what the plugin keeps in storage now, in bytes.
+    """
 
     __slots__ = (
-        "_clock", "_cpu_read", "_pid", "_since", "_slack", "cpu_base", "cpu_peak", "host_calls",
-        "host_calls_peak", "memory_peak", "output", "output_peak", "wall", "wall_peak",
+        "_clock", "_cpu_read", "_pid", "_second", "_since", "_slack", "cpu_base", "egress",
+        "host_calls", "kept", "log_lines", "output", "peaks", "wall",
     )  # fmt: skip
 
     def __init__(self, pid: int, limits: Limits, *, own_process: bool) -> None:
@@ -47,16 +67,16 @@ class Meter:
         self._clock = process_clock(pid) if own_process else time.CLOCK_THREAD_CPUTIME_ID
         self._slack = limits.cpu / 100
         self._cpu_read = 0.0
-        self._since = 0.0
+        self._since = math.inf  # when the script began to run; never, while it does not
+        self._second = -math.inf
         self.cpu_base = 0.0
-        self.cpu_peak = 0.0
         self.wall = 0.0
-        self.wall_peak = 0.0
         self.output = 0
-        self.output_peak = 0
         self.host_calls = 0
-        self.host_calls_peak = 0
-        self.memory_peak = 0
+        self.egress = 0
+        self.log_lines = 0
+        self.peaks = Peaks()
+        self.kept: Callable[[], int] = int
 
     def cpu_clock(self) -> float:
         """Processor seconds of the worker's whole life; the last reading once it is gone."""
@@ -79,6 +99,7 @@ class Meter:
         self.wall = 0.0
         self.output = 0
         self.host_calls = 0
+        self.egress = 0
         if now - self._cpu_read > self._slack:
             self.cpu_base = self.cpu_clock()
             self._cpu_read = now
@@ -86,6 +107,7 @@ class Meter:
     def suspend(self, now: float) -> None:
         """The script waits for the engine."""
         self.wall += now - self._since
+        self._since = math.inf
 
     def resume(self, now: float) -> None:
         """The script runs again."""
@@ -93,20 +115,32 @@ class Meter:
 
     def running(self, now: float) -> float:
         """Wall seconds of script time of the call that runs now."""
-        return self.wall + now - self._since
+        return self.wall + max(now - self._since, 0.0)
 
     def cpu(self) -> float:
         """Processor seconds of the call that runs now."""
         return self.cpu_clock() - self.cpu_base
 
     def end(self, now: float) -> None:
-        """The call is over."""
-        self.wall += now - self._since
-        if self.wall > self.wall_peak:
-            self.wall_peak = self.wall
+        """The call is over, or was ended while it waited for the engine."""
+        self.wall = self.running(now)
+        self._since = math.inf
+        peaks = self.peaks
+        if self.wall > peaks.wall:
+            peaks.wall = self.wall
         if self.output or self.host_calls:
-            self.output_peak = max(self.output, self.output_peak)
-            self.host_calls_peak = max(self.host_calls, self.host_calls_peak)
+            peaks.output = max(self.output, peaks.output)
+            peaks.host_calls = max(self.host_calls, peaks.host_calls)
+            peaks.egress = max(self.egress, peaks.egress)
+
+    def log_line(self, now: float) -> int:
+        """A line was logged at `now`, by the engine's clock; returns how many in this second."""
+        if now - self._second >= 1.0:
+            self._second = now
+            self.log_lines = 0
+        self.log_lines += 1
+        self.peaks.log_lines = max(self.log_lines, self.peaks.log_lines)
+        return self.log_lines
 
     def exceeded(self, now: float, limits: Limits) -> LimitExceeded | None:
         """The limit that the running call is over, if any."""
@@ -114,7 +148,7 @@ class Meter:
         if wall >= limits.wall:
             return LimitExceeded("wall", allowed=limits.wall, used=wall)
         cpu = self.cpu()
-        self.cpu_peak = max(self.cpu_peak, cpu)
+        self.peaks.cpu = max(self.peaks.cpu, cpu)
         if cpu >= limits.cpu:
             return LimitExceeded("cpu", allowed=limits.cpu, used=cpu)
         return None
@@ -125,16 +159,20 @@ class Meter:
 
     def usage(self, limits: Limits) -> Usage:
         """The matrix.  Memory is what the worker holds now, all pages included."""
-        memory = resident_bytes(self._pid)
-        self.memory_peak = max(self.memory_peak, memory)
-        cpu = self.cpu()
-        self.cpu_peak = max(self.cpu_peak, cpu)
+        peaks, wall = self.peaks, self.running(time.monotonic())
+        peaks.wall = max(wall, peaks.wall)
+        memory, cpu, kept = resident_bytes(self._pid), self.cpu(), self.kept()
+        peaks.memory = max(peaks.memory, memory)
+        peaks.cpu = max(peaks.cpu, cpu)
+        peaks.storage = max(peaks.storage, kept)
+        calls, output = self.host_calls, self.output
         return Usage(
-            cpu=Measure(limits.cpu, cpu, self.cpu_peak),
-            wall=Measure(limits.wall, self.wall, max(self.wall, self.wall_peak)),
-            memory=Measure(limits.memory, memory, self.memory_peak),
-            output=Measure(limits.output, self.output, max(self.output, self.output_peak)),
-            host_calls=Measure(
-                limits.host_calls, self.host_calls, max(self.host_calls, self.host_calls_peak)
-            ),
+            cpu=Measure(limits.cpu, cpu, peaks.cpu),
+            wall=Measure(limits.wall, wall, peaks.wall),
+            memory=Measure(limits.memory, memory, peaks.memory),
+            output=Measure(limits.output, output, max(output, peaks.output)),
+            host_calls=Measure(limits.host_calls, calls, max(calls, peaks.host_calls)),
+            egress=Measure(limits.egress, self.egress, max(self.egress, peaks.egress)),
+            storage=Measure(limits.storage, kept, peaks.storage),
+            log_lines=Measure(limits.log_lines, self.log_lines, peaks.log_lines),
         )

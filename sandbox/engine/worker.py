@@ -11,12 +11,13 @@ import signal
 import socket
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
 from sandbox.engine.usage import Meter
 from sandbox.engine.zygote import Zygote
 from sandbox.errors import LimitExceeded, ProtocolError, SandboxCrashed, SandboxError
-from sandbox.limits import Limits
+from sandbox.limits import Limits, Measure
 from sandbox.values import GuestFunction, HostFunction, Value
 from sandbox.wire.connection import Connection, Role
 from sandbox.wire.frames import VERSION, Frame, Kind
@@ -66,7 +67,11 @@ class Worker:
         self.pid = frame[2]
         if self.zygote is not None:
             self.pidfd = os.pidfd_open(self.pid)
-        self.meter = Meter(self.pid, self.limits, own_process=self.zygote is not None)
+        before, self.meter = (
+            self.meter,
+            Meter(self.pid, self.limits, own_process=self.zygote is not None),
+        )
+        self.meter.peaks, self.meter.kept = before.peaks, before.kept
 
     @property
     def alive(self) -> bool:
@@ -85,6 +90,9 @@ class Worker:
         """
         if self.death is not None:
             return self.death
+        usage = self.meter.usage(self.limits)  # read while the process is there to be read
+        if isinstance(reason, LimitExceeded):
+            reason.usage = reason.usage or usage
         self.death = reason or SandboxCrashed("the worker was stopped", plugin=self.plugin)
         self.connection.close()
         # A thread that waits in recv is not woken by a close, but by this.
@@ -93,6 +101,8 @@ class Worker:
         self.socket.close()
         self._handles.clear()
         self._numbers.clear()
+        if self.pidfd < 0 and self.zygote is not None:
+            self.zygote.gone()  # it never greeted: there is no pid to reap it by
         if self.pidfd >= 0:
             with contextlib.suppress(ProcessLookupError):  # dead already, waiting to be reaped
                 signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
@@ -102,6 +112,10 @@ class Worker:
                 status, peak = self._reap()
                 if reason is None:
                     self.death = self._explain(status, peak)
+                    if isinstance(self.death, LimitExceeded):
+                        self.meter.peaks.memory = max(self.meter.peaks.memory, peak)
+                        memory = Measure(self.limits.memory, peak, self.meter.peaks.memory)
+                        self.death.usage = replace(usage, memory=memory)
         return self.death
 
     def crashed(self) -> SandboxError:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import math
 import socket
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -34,6 +35,12 @@ from sandbox.values import Value
 log: Final = logging.getLogger("sandbox.engine")
 ISOLATIONS: Final = ("confined", "process", "inline")
 
+FORKS_PER_ZYGOTE: Final = 500
+"""How many workers share one zygote's address layout and hash seed; then it is executed anew."""
+
+_AHEAD: Final = 20
+"""How many forks before that its follower is started."""
+
 current_chain: ContextVar[Chain] = ContextVar("sandbox_chain", default=TOP)
 """The chain that the embedder's own functions run in when a plugin called them."""
 
@@ -54,7 +61,12 @@ class Workers:
         self.closed = False
         self.died: Callable[[Sandbox, SandboxError], Coroutine[Any, Any, None]] | None = None
         """Told of a sandbox whose worker died in a call, after it was discarded."""
+        self.kept: Callable[[Sandbox], int] = lambda sandbox: 0
+        """How many bytes a sandbox's plugins keep in storage."""
+        self.forks_per_zygote = FORKS_PER_ZYGOTE
         self._zygotes: dict[str, Zygote] = {}
+        self._following: dict[str, Zygote] = {}
+        """Zygotes that are being started to follow one that has nearly forked enough."""
         self._owners: dict[Worker, Sandbox] = {}
 
     def forget(self, sandbox: Sandbox) -> None:
@@ -71,11 +83,21 @@ class Workers:
     # ------------------------------------------------------------------ workers
 
     def _zygote(self, runtime: RuntimeInfo) -> Zygote:
+        """The zygote to fork from.  One that has forked enough makes way for a new one, which was
+        started a while before, so that nobody waits for it."""
         found = self._zygotes.get(runtime.name)
         if found is None:
-            found = Zygote(runtime.factory, self.isolation == "confined")
-            self._zygotes[runtime.name] = found
+            found = self._zygotes[runtime.name] = self._new_zygote(runtime)
+        elif found.forks >= self.forks_per_zygote:
+            following = self._following.pop(runtime.name, None) or self._new_zygote(runtime)
+            found.retire()
+            found = self._zygotes[runtime.name] = following
+        elif found.forks >= self.forks_per_zygote - _AHEAD and runtime.name not in self._following:
+            self._following[runtime.name] = self._new_zygote(runtime)
         return found
+
+    def _new_zygote(self, runtime: RuntimeInfo) -> Zygote:
+        return Zygote(runtime.factory, self.isolation == "confined")
 
     async def spawn(self, sandbox: Sandbox) -> Worker:
         """A new worker for `sandbox`, greeted and ready; it becomes the sandbox's worker."""
@@ -90,6 +112,8 @@ class Workers:
         else:
             worker = await self._fork(sandbox, settings)
         sandbox.worker = worker
+        worker.meter.peaks = sandbox.peaks
+        worker.meter.kept = lambda: self.kept(sandbox)
         self._owners[worker] = sandbox
         worker.invoke = lambda handle, *args: self._invoke(sandbox, worker, handle, args)
         try:
@@ -104,11 +128,11 @@ class Workers:
             zygote = self._zygote(sandbox.runtime)
             try:
                 connection = zygote.fork(settings)
-            except SandboxCrashed:
+            except (SandboxCrashed, ConfinementUnavailable) as error:
                 # The zygote itself died, of the machine's memory perhaps: start another, once.
                 del self._zygotes[sandbox.runtime.name]
                 zygote.close()
-                if attempt:
+                if attempt or isinstance(error, ConfinementUnavailable):
                     raise
                 continue
             return Worker(connection, zygote, sandbox.limits, sandbox.name)
@@ -157,11 +181,14 @@ class Workers:
             return sandbox.worker
         if sandbox.busy:
             return await self.spawn(sandbox)
-        with self._keeping_others_out(sandbox):
+        if sandbox.resting_until > -math.inf:
+            raise SandboxCrashed("the sandbox rests after a crash loop", plugin=sandbox.name)
+        with self.keeping_others_out(sandbox):
             return await self.spawn(sandbox)
 
     @contextmanager
-    def _keeping_others_out(self, sandbox: Sandbox) -> Iterator[None]:
+    def keeping_others_out(self, sandbox: Sandbox) -> Iterator[None]:
+        """Calls to the sandbox wait while its worker is started and its modules are loaded."""
         sandbox.busy = True
         try:
             yield
@@ -178,7 +205,7 @@ class Workers:
         if sandbox.busy:
             await self.died(sandbox, error)
         else:
-            with self._keeping_others_out(sandbox):
+            with self.keeping_others_out(sandbox):
                 await self.died(sandbox, error)
 
     def discard(self, sandbox: Sandbox) -> None:
@@ -200,9 +227,10 @@ class Workers:
             self.driver.kill(worker, EngineClosed("the engine is closed"), wait=True)
         self._owners.clear()
         self.driver.finish()
-        for zygote in self._zygotes.values():
+        for zygote in (*self._zygotes.values(), *self._following.values()):
             zygote.close()
         self._zygotes.clear()
+        self._following.clear()
 
     # ------------------------------------------------------------------ questions
 

@@ -34,9 +34,16 @@ def import_paths() -> list[str]:
 
 
 class Zygote:
-    """One running zygote.  Thread-safe; every answer is waited for under one lock."""
+    """One running zygote.  Thread-safe; every answer is waited for under one lock.
+
+    Its process is started at once and waited for at the first `fork`, or by `ready`.
+    """
 
     def __init__(self, factory: str, jail: bool) -> None:
+        self._factory = factory
+        self._is_ready = False
+        self._retired = False
+        self._living = 0
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._lock = threading.Lock()
         self.forks = 0
@@ -47,7 +54,6 @@ class Zygote:
             ))  # fmt: skip
         finally:
             theirs.close()
-        self._await_ready(factory)
 
     @staticmethod
     def _exec(control: socket.socket, program: str) -> int:
@@ -71,7 +77,10 @@ class Zygote:
         finally:
             os.close(null)
 
-    def _await_ready(self, factory: str) -> None:
+    def ready(self) -> None:
+        """Wait until it can fork.  Raises `ConfinementUnavailable`, or `SandboxCrashed`."""
+        if self._is_ready:
+            return
         self._control.settimeout(_START_SECONDS)
         try:
             data = self._control.recv(65_536)
@@ -79,20 +88,22 @@ class Zygote:
             data = b""
         if not data:
             self.close()
-            raise SandboxCrashed(f"the zygote of {factory} did not start")
+            raise SandboxCrashed(f"the zygote of {self._factory} did not start")
         verb, argument = msgpack.unpackb(data)
         if verb != "ready":
             self.close()
             if argument.startswith("OSError"):
                 raise ConfinementUnavailable([argument])
-            raise SandboxCrashed(f"the zygote of {factory} did not start: {argument}")
+            raise SandboxCrashed(f"the zygote of {self._factory} did not start: {argument}")
         self._control.settimeout(None)
+        self._is_ready = True
 
     def fork(self, settings: Sequence[Any]) -> socket.socket:
         """Ask for a worker; returns our end of its connection, on which it will greet.
 
-        Raises `SandboxCrashed` when the zygote is gone.
+        Raises `SandboxCrashed` when the zygote is gone, and as `ready` does.
         """
+        self.ready()
         ours, theirs = socket.socketpair()
         try:
             with self._lock:
@@ -100,6 +111,7 @@ class Zygote:
                     self._control, [msgpack.packb(["fork", settings])], [theirs.fileno()]
                 )
                 self.forks += 1
+                self._living += 1
         except OSError:
             ours.close()
             raise SandboxCrashed("the zygote is gone") from None
@@ -112,19 +124,37 @@ class Zygote:
 
         (0, 0) when the zygote is gone too; its workers then died with it.
         """
+        data = b""
         try:
             with self._lock:
                 self._control.send(msgpack.packb(["reap", pid]))
                 data = self._control.recv(65_536)
         except OSError:
             return 0, 0
+        finally:
+            self.gone()
         if not data:
             return 0, 0
         _, _, status, peak = msgpack.unpackb(data)
         return int(status), int(peak)
 
+    def gone(self) -> None:
+        """A worker that was asked for is no more; the last one of a retired zygote ends it."""
+        self._living -= 1
+        if self._retired and self._living <= 0:
+            self.close()
+
+    def retire(self) -> None:
+        """No worker will be asked for any more; it ends with its last one."""
+        self._retired = True
+        if self._living <= 0:
+            self.close()
+
     def close(self) -> None:
-        """Hang up: the zygote exits, and every worker of it is killed by the kernel."""
+        """Hang up: the zygote exits, and every worker of it is killed by the kernel.  Safe to
+        call again."""
+        if self._control.fileno() < 0:
+            return
         self._control.close()
         with contextlib.suppress(ChildProcessError):  # the embedder's own handler was faster
             os.waitpid(self.pid, 0)

@@ -201,7 +201,7 @@ def test_static_files(served: Served) -> None:
         ("//echo/", 404, "Not Found\n"),
         ("/" + "x" * 300 + "/", 404, "Not Found\n"),
         ("/" + "%C3%A9" * 200 + "/", 404, "Not Found\n"),
-        ("/greedy/", 500, "Limits.cpu: more than the operator allows\n"),
+        ("/greedy/", 500, "Limits.cpu: 3600.0 is more than the operator allows, which is 1.0\n"),
         ("/syntax_lua/", 500, "main.lua:1: unexpected symbol near '='\n"),
         ("/syntax_python/", 500, "main.py:1: invalid syntax\n"),
         ("/raises_lua/", 500, "main.lua:2: it <broke>\n"),

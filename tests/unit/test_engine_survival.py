@@ -27,6 +27,7 @@ import pytest
 from sandbox import AsyncEngine, Engine, LimitExceeded, Limits, PluginError, SandboxCrashed
 from sandbox.engine.core import Core
 from sandbox.engine.driver import step
+from sandbox.engine.memory import Memory
 from sandbox.engine.runtimes import RuntimeInfo, installed
 from sandbox.engine.sandbox import Sandbox
 from sandbox.engine.worker import Worker
@@ -152,6 +153,9 @@ class Forker:
         self.unreaped.add(pid)
         return ours
 
+    def gone(self) -> None:
+        """See `Zygote.gone`."""
+
     def reap(self, pid: int) -> tuple[int, int]:
         """See `Zygote.reap`."""
         _, status, usage = os.wait4(pid, 0)
@@ -164,6 +168,7 @@ class House:
     """An engine of either kind, with sandboxes whose workers run the scripts of a test."""
 
     core: Core
+    memory: Memory
     run: Callable[[Coroutine[Any, Any, Any]], Any]
     forker: Forker
     scripts: dict[str, Iterator[Script]] = field(default_factory=dict)
@@ -206,7 +211,7 @@ def open_files() -> int:
 def in_blocking_engine(scenario: Scenario, forker: Forker) -> None:
     """Run a scenario in an `Engine`; it never suspends there."""
     with Engine(hosts=["a.example"], policy=Policy("memory"), isolation="process") as engine:
-        house = House(engine._core, engine._run, forker)
+        house = House(engine._core, engine._storage.memory, engine._run, forker)
         engine._core._fork = house.fork  # type: ignore[method-assign]
         step(scenario(house))
 
@@ -220,7 +225,7 @@ def in_async_engine(scenario: Scenario, forker: Forker) -> None:
         async with AsyncEngine(
             hosts=["a.example"], policy=Policy("memory"), isolation="process"
         ) as engine:
-            house = House(engine._core, engine._run, forker)
+            house = House(engine._core, engine._storage.memory, engine._run, forker)
             engine._core._fork = house.fork  # type: ignore[method-assign]
             await scenario(house)
         # The loop reaps what died; how soon is not the matter here.
@@ -822,11 +827,11 @@ def test_a_plugin_cannot_speak_for_another(play: Callable[[Scenario], None]) -> 
         peer.echo()
 
     async def scenario(house: House) -> None:
-        house.core.memory.set("other", "secret")
+        house.memory.set("other", "secret", 1000)
         liar = house.sandbox("liar", answering(make))
         assert await house.call(liar) == "forged"
-        assert house.core.memory.get("other") == "secret"
-        assert house.core.memory.get("liar") == "forged"
+        assert house.memory.get("other") == "secret"
+        assert house.memory.get("liar") == "forged"
 
     play(scenario)
 
@@ -949,7 +954,7 @@ def test_a_deaf_worker_holds_up_nobody_else() -> None:
 
     forker = Forker()
     with Engine(isolation="process") as engine:
-        house = House(engine._core, engine._run, forker)
+        house = House(engine._core, engine._storage.memory, engine._run, forker)
         engine._core._fork = house.fork  # type: ignore[method-assign]
         liar, other = house.sandbox("liar", deaf), house.sandbox("other")
         liar.limits = Limits(cpu=1.5, wall=1.5)

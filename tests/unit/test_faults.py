@@ -100,7 +100,19 @@ def test_frames(value: object) -> None:
 
 
 def test_well_formed_frames_are_kept_among_others() -> None:
-    value = [["a", 1, "f"], None, ["a"], ["a", "1", "f"], ["a", 1, "f", 2], (1, 2, 3), [None, 2, 5]]
-    assert frames_of(value) == [Frame("a", 1, "f"), Frame("(NoneType)", 2, "(int)")]
+    value = [
+        ["a", 1, "f"],
+        None,
+        ["a"],
+        ["a", "1", "f"],
+        ["a", 1, "f", "2"],
+        ["b", 3, "g", 7],
+        ["a", 1, "f", 2, 3],
+        (1, 2, 3),
+        [None, 2, 5],
+    ]
+    assert frames_of(value) == [
+        Frame("a", 1, "f"), Frame("a", 1, "f"), Frame("b", 3, "g", 7), Frame("(NoneType)", 2, "(int)"),
+    ]  # fmt: skip
     assert len(frames_of([["a", 1, "f"]] * 1000)) == 50
     assert frames_of("abc") == frames_of({"a": 1}) == frames_of(None) == []

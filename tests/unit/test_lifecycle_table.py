@@ -13,7 +13,9 @@ from sandbox.errors import LifecycleError
 from sandbox.limits import Limits
 
 MOVES = [(state, step) for state in ModuleState for step in Step]
-SETTLED = {ModuleState.ABSENT, ModuleState.ACTIVE, ModuleState.FAILED}
+SETTLED = {
+    ModuleState.ABSENT, ModuleState.ACTIVE, ModuleState.RESTARTING, ModuleState.FAILED,
+}  # fmt: skip
 
 
 def module(state: ModuleState = ModuleState.ABSENT) -> Module:
@@ -87,8 +89,9 @@ WAYS: dict[str, tuple[list[Step], ModuleState]] = {
         ModuleState.ABSENT,
     ),
     "dies and comes back": ([Step.LOAD, Step.LOADED, Step.DIED, Step.LOADED], ModuleState.ACTIVE),
-    "dies and is loaded again": (
-        [Step.LOAD, Step.LOADED, Step.DIED, Step.LOAD, Step.LOADED], ModuleState.ACTIVE,
+    "dies, is given up and reset": (
+        [Step.LOAD, Step.LOADED, Step.DIED, Step.GIVE_UP, Step.RESTART, Step.LOADED],
+        ModuleState.ACTIVE,
     ),
 }  # fmt: skip
 

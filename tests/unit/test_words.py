@@ -124,8 +124,10 @@ def test_no_text_breaks_the_parsers(text: str) -> None:
 
 def test_usage_as_plain_data() -> None:
     row = Measure(1.0, 2.0, 3.0)
-    table = Usage(row, row, row, row, row).as_dict()
-    assert list(table) == ["cpu", "wall", "memory", "output", "host_calls"]
+    table = Usage(*[row] * 8).as_dict()
+    assert list(table) == [
+        "cpu", "wall", "memory", "output", "host_calls", "egress", "storage", "log_lines"
+    ]  # fmt: skip
     assert json.loads(json.dumps(table))["cpu"] == {"limit": 1.0, "current": 2.0, "peak": 3.0}
 
 
@@ -291,7 +293,10 @@ def test_no_bytes_break_the_manifest(data: bytes) -> None:
 
 
 def test_a_plugin_asks_for_less_never_for_more() -> None:
-    with pytest.raises(ConfigurationError, match=r"Limits\.cpu: more than the operator allows"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"Limits\.cpu: 2\.0 is more than the operator allows, which is 1\.0",
+    ):
         manifest(Limits={"cpu": "2s"}).limits_within(Limits(cpu="1s"))
     assert manifest(Limits={"cpu": "1s"}).limits_within(Limits(cpu="1s")) == Limits(cpu="1s")
 
