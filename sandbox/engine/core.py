@@ -8,8 +8,10 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
+from sandbox import manifest
 from sandbox.api.functions import BY_NAME
 from sandbox.engine import runtimes
 from sandbox.engine.clock import Clock, SystemClock
@@ -347,6 +349,23 @@ class Core(Workers):
         return count
 
     # ------------------------------------------------------------------ questions
+
+    def terms(self, plugin: str, kind: str, folder: Path) -> Limits:
+        """The limits under which a plugin runs: the operator's, or less where its manifest says
+        so.  A plugin that asks for more than it may have is not run at all.
+
+        Raises `PolicyDenied` naming the missing grant, `ConfigurationError` naming the limit, and
+        `PluginError` for a manifest that cannot be read.
+        """
+        asked = manifest.read(folder)
+        for capability in asked.capabilities:
+            if not self.policy.allows(plugin, kind, capability):
+                raise PolicyDenied(capability, plugin=plugin)
+        try:
+            return asked.limits_within(self.limits)
+        except ConfigurationError as error:
+            error.plugin = plugin
+            raise
 
     def runtime(self, language: str) -> RuntimeInfo:
         """The runtime of that name; raises `ConfigurationError`."""

@@ -115,7 +115,13 @@ class Modules:
             self._drop(module, None)
 
     def _sandbox_for(self, name: str, source: Source) -> Sandbox:
+        own_folder = source.folder not in self._core.plugins.roots
+        limits = self._core.limits
+        if own_folder:
+            limits = self._core.terms(name, "module", source.folder)
         members = self._groups.get(name, (name,))
+        if len(members) > 1:  # they share one worker: none may lower what the others get
+            limits = self._core.limits
         label = "+".join(members)
         for sandbox in self._core.sandboxes:
             if sandbox.name == label and sandbox.kind == "module":
@@ -124,7 +130,7 @@ class Modules:
                         f"groups: {label} mixes {sandbox.runtime.name} and {source.runtime.name}"
                     )
                 return sandbox
-        sandbox = Sandbox(label, "module", members, source.runtime, self._core.limits)
+        sandbox = Sandbox(label, "module", members, source.runtime, limits)
         self._core.sandboxes.append(sandbox)
         return sandbox
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from sandbox import manifest
 from sandbox.engine.core import Core
 from sandbox.engine.faults import clean, error_from, one_line
 from sandbox.engine.plugins import MAX_SOURCE, Source, StaticFile, read_source
@@ -127,7 +126,7 @@ class Scripts:
             return plain(404, reason_phrase(404))
         if isinstance(found, StaticFile):
             return _static(found)
-        limits = manifest.read(self._core.plugins.folder(plugin)).limits_within(self._core.limits)
+        limits = self._core.terms(plugin, "script", self._core.plugins.folder(plugin))
         return await self._run_script(plugin, found, request, limits)
 
     async def _run_script(

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Final
 
 from sandbox import Engine
+from tests.hostile.looped import LoopedEngine
 
 HOST: Final = "storm.example"
 NAME: Final = "steady"
@@ -32,7 +33,7 @@ class Latencies:
 class Bystander:
     """Calls `mod_steady` from a thread of its own until it is told to stop."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine | LoopedEngine) -> None:
         self._engine = engine
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="bystander")

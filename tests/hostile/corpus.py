@@ -26,7 +26,8 @@ _LANGUAGES: Final = {".py": "python", ".lua": "lua"}
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """One probe.  `language` is empty for a byte stream of a lying worker."""
+    """One probe.  `language` is empty for a byte stream of a lying worker and for a package;
+    `source` is then the name of the stream, or the path of the package's header."""
 
     id: str
     folder: str
@@ -57,6 +58,7 @@ def probes(corpus: Path) -> list[Probe]:
             if path.suffix in _LANGUAGES:
                 found.append(_program(path, folder))
     found += [_stream(path) for path in sorted((corpus / "protocol").glob("*.json"))]
+    found += [_package(path) for path in sorted((corpus / "package").glob("*.json"))]
     return found
 
 
@@ -86,6 +88,19 @@ def _stream(path: Path) -> Probe:
         file=path.name,
         language="",
         source=path.stem.partition("_")[2],
+        expect=frozenset(header["expect"].split("|")),
+        deadline=1.0,
+    )
+
+
+def _package(path: Path) -> Probe:
+    header = json.loads(path.read_text(encoding="utf-8"))
+    return Probe(
+        id=header["id"],
+        folder="package",
+        file=path.name,
+        language="",
+        source=str(path),
         expect=frozenset(header["expect"].split("|")),
         deadline=1.0,
     )

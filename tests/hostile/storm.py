@@ -26,6 +26,8 @@ from tests.hostile import traces
 from tests.hostile.bystander import HOST, Bystander, Latencies
 from tests.hostile.corpus import CANARY_FILE, Probe
 from tests.hostile.liar import ALSO, STREAMS
+from tests.hostile.looped import LoopedEngine
+from tests.hostile.packages import Packages
 
 GRACE: Final = 1.0
 """Seconds past its deadline within which a probe must be over: killing, reaping, a busy machine."""
@@ -43,6 +45,9 @@ _LIMIT_WORDS: Final = {
     "memory": "mem_limit",
     "output": "output_limit",
     "host_calls": "rate_limit",
+    "egress": "rate_limit",
+    "storage": "mem_limit",
+    "log_lines": "rate_limit",
 }
 
 _WITNESS: Final = {
@@ -167,7 +172,7 @@ def told(error: BaseException | None) -> str:
 class Storm:
     """The engine, the bystander, and the probes one after another."""
 
-    def __init__(self, cpu: float, stack: ExitStack) -> None:
+    def __init__(self, cpu: float, stack: ExitStack, kind: str = "blocking") -> None:
         self._cpu = cpu
         self._folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="storm-")))
         self._canaries = Canaries(self._folder)
@@ -183,9 +188,13 @@ class Storm:
         stack.callback(logger.removeHandler, self._journal)
         self._limits = self._limits_for(1.0)
         here = Path(__file__).parent / "plugins"
+        make = {"blocking": Engine, "asyncio": LoopedEngine}[kind]
         self.engine = stack.enter_context(
-            Engine([here, self._folder], [HOST], limits=self._limits, workers=1)
+            make([here, self._folder], [HOST], limits=self._limits, workers=1)
         )
+        if kind == "asyncio":  # its thread, and the descriptors of its loop
+            self._threads += 1
+            self._files = traces.open_files()
         self._core = self.engine._core
         # The liar's zygote is not hardened: a taken-over worker with a broken jail around it.
         runtime = RuntimeInfo("liar", "tests.hostile.liar:create", "liar")
@@ -193,6 +202,7 @@ class Storm:
         self._liar = runtime
         for language in _WITNESS:
             self._witness(language)
+        self._packages = Packages(self._folder / "packages")
         self.bystander = stack.enter_context(Bystander(self.engine))
         self._names = {path.name for path in self._folder.iterdir()}
         self._random: set[Any] = set()
@@ -214,7 +224,8 @@ class Storm:
         return found
 
     def _seen(self) -> list[str]:
-        zygotes = {zygote.pid for zygote in self._core._zygotes.values()}
+        core = self._core
+        zygotes = {one.pid for one in (*core._zygotes.values(), *core._following.values())}
         alive = [one.worker for one in self._core.sandboxes if one.worker is not None]
         known = zygotes | {worker.pid for worker in alive}
         family = traces.descendants(os.getpid())
@@ -266,6 +277,8 @@ class Storm:
         verdict = Verdict(probe)
         if probe.folder == "protocol":
             self._lie(verdict)
+        elif probe.folder == "package":
+            self._unpack(verdict)
         else:
             way = self._as_module if probe.wants_api else self._as_code
             self._once(verdict, way)
@@ -376,11 +389,28 @@ class Storm:
         if growth > _GROWTH:
             verdict.problems.append(f"the engine grew by {growth / 2**20:.0f} MiB")
         self._core.sandboxes.remove(one)
-        self._core.discard(one)
+        if isinstance(self.engine, LoopedEngine):
+            self.engine.do(lambda: self._core.discard(one))
+        else:
+            self._core.discard(one)
         verdict.outcome = word_for(errors[0]) if errors else "ok"
         if verdict.outcome == "wall_limit":
             verdict.outcome = "call_timeout"
         self._judge(verdict, said, verdict.probe.expect | ALSO.get(name, frozenset()))
+
+    def _unpack(self, verdict: Verdict) -> None:
+        """Try to install a package, as it is and in our own words."""
+        self._packages.build(verdict.probe)  # the attacker's work, which does not count
+        self._journal.taken()
+        traces.reset_peak()
+        before = traces.peak()
+        with self._watched(verdict):
+            verdict.outcome, said, problems = self._packages.run(verdict.probe)
+        verdict.problems += problems
+        growth = traces.peak() - before
+        if growth > _GROWTH:
+            verdict.problems.append(f"the engine grew by {growth / 2**20:.0f} MiB")
+        self._judge(verdict, said, verdict.probe.expect)
 
     # ------------------------------------------------------------------ afterwards
 
