@@ -190,6 +190,9 @@ class Core(Workers):
     def _note_exceeded(self, worker: Worker, limit: Any, used: Any) -> None:
         if limit not in ("output", "memory") or not isinstance(used, int):
             raise PluginError("malformed note on a limit")
+        if limit == "output":  # what it stopped itself from sending counts as well
+            worker.meter.output = max(worker.meter.output, used)
+            worker.meter.peaks.output = max(worker.meter.peaks.output, used)
         self.driver.kill(worker, self._exceeded(worker, limit, used))
 
     def _tell_watchers(self, host: str, event: str, but: Sandbox | None = None) -> None:

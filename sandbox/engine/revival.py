@@ -1,9 +1,9 @@
 """Bringing modules back after their worker died: back-off, stored state, the operator's reset.
 
-The first death is forgiven at once.  A sandbox whose workers die again within a minute rests
-longer each time, and is given up after the sixth: its modules are `failed` in the status until
-an operator loads, reloads or resets them.  Modules come back with what their `save` last gave,
-at a reload or a checkpoint; what they had only in memory is gone.
+The first three deaths are forgiven at once.  A sandbox whose workers die again within a minute
+rests, longer each time, and is given up after the sixth: its modules are `failed` in the status
+until an operator loads, reloads or resets them.  Modules come back with what their `save` last
+gave, at a reload or a checkpoint; what they had only in memory is gone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sandbox.wire.extensions import EncodeError
 
 log: Final = logging.getLogger("sandbox.engine")
 
-BACK_OFF: Final = (0.0, 0.1, 0.5, 2.0, 8.0)
+BACK_OFF: Final = (0.0, 0.0, 0.0, 0.5, 5.0)
 """Seconds that a sandbox rests after its first, second ... death within `DEATH_WINDOW`; it is
 given up when there are no more."""
 

@@ -112,7 +112,8 @@ def test_well_formed_frames_are_kept_among_others() -> None:
         [None, 2, 5],
     ]
     assert frames_of(value) == [
-        Frame("a", 1, "f"), Frame("a", 1, "f"), Frame("b", 3, "g", 7), Frame("(NoneType)", 2, "(int)"),
+        Frame("a", 1, "f"), Frame("a", 1, "f"), Frame("b", 3, "g", 7),
+        Frame("(NoneType)", 2, "(int)"),
     ]  # fmt: skip
     assert len(frames_of([["a", 1, "f"]] * 1000)) == 50
     assert frames_of("abc") == frames_of({"a": 1}) == frames_of(None) == []

@@ -105,6 +105,13 @@ def die(engine: Engine, name: str, event: str = "add") -> None:
         engine.fire(HOST, event, {"n": 1})
 
 
+def rest(engine: Engine, name: str) -> None:
+    """Kill a module's worker until it has to rest."""
+    while state_of(engine, name) == "active":
+        die(engine, name)
+    assert state_of(engine, name) == "restarting"
+
+
 @LANGUAGES
 def test_a_module_comes_back_with_what_it_saved_last(engine: Engine, name: str) -> None:
     engine.load(HOST, name)
@@ -204,15 +211,15 @@ def test_a_crash_loop_rests_longer_each_time_and_is_given_up(
     """The other sandbox goes on; an operator sees it all in the status."""
     engine.load(HOST, "lua")
     engine.load(HOST, "plain")
-    for rest in BACK_OFF:
+    for pause in BACK_OFF:
         die(engine, "lua")
-        if rest:
+        if pause:
             assert state_of(engine, "lua") == "restarting"
             assert engine.fire(HOST, "add", {"n": 1}) is None, "nobody listens"
-            clock.advance(rest * 0.9)
+            clock.advance(pause * 0.9)
             engine.run_timers()
             assert state_of(engine, "lua") == "restarting"
-            clock.advance(rest * 0.2)
+            clock.advance(pause * 0.2)
             engine.run_timers()
         assert state_of(engine, "lua") == "active"
         assert engine.fire(HOST, "add", {"n": 1}) == 1
@@ -237,9 +244,9 @@ def test_deaths_far_apart_are_forgiven(engine: Engine, clock: ManualClock) -> No
 
 def fail(engine: Engine, clock: ManualClock, name: str) -> None:
     """Kill a module until it is given up."""
-    for rest in (*BACK_OFF, 0.0):
+    for pause in (*BACK_OFF, 0.0):
         die(engine, name)
-        clock.advance(rest)
+        clock.advance(pause)
         engine.run_timers()
     assert state_of(engine, name) == "failed"
 
@@ -263,8 +270,7 @@ def test_an_operator_starts_a_failed_module_again(
 
 def test_reset_cuts_a_rest_short(engine: Engine, clock: ManualClock) -> None:
     engine.load(HOST, "lua")
-    die(engine, "lua")
-    die(engine, "lua")
+    rest(engine, "lua")
     assert state_of(engine, "lua") == "restarting"
     assert engine.is_loaded(HOST, "lua")
     with pytest.raises(LifecycleError, match="module-already-loaded"):
@@ -287,8 +293,7 @@ def test_reset_of_a_module_that_is_well_changes_nothing(engine: Engine) -> None:
 
 def test_a_resting_module_can_be_unloaded(engine: Engine, clock: ManualClock) -> None:
     engine.load(HOST, "lua")
-    die(engine, "lua")
-    die(engine, "lua")
+    rest(engine, "lua")
     engine.unload(HOST, "lua")
     assert engine.status() == []
     clock.advance(100)
@@ -302,8 +307,7 @@ def test_a_file_that_broke_meanwhile_is_said_at_the_reset(
     engine: Engine, clock: ManualClock, folder: Path
 ) -> None:
     engine.load(HOST, "lua")
-    die(engine, "lua")
-    die(engine, "lua")
+    rest(engine, "lua")
     (folder / "mod_lua.lua").write_text("error('broken')")
     with pytest.raises(PluginError, match="broken"):
         engine.reset(HOST, "lua")
@@ -319,9 +323,9 @@ def test_a_module_that_dies_while_it_is_brought_back(
     engine.load(HOST, "lua")
     (folder / "mod_lua.lua").write_text("while true do end")
     die(engine, "lua")
-    for rest in BACK_OFF[1:]:
+    for pause in BACK_OFF[3:]:
         assert state_of(engine, "lua") == "restarting"
-        clock.advance(rest)
+        clock.advance(pause)
         engine.run_timers()
     assert state_of(engine, "lua") == "failed"
     with pytest.raises(LimitExceeded):
