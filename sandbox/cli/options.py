@@ -14,6 +14,10 @@ _LIMITS: Final = (
     ("wall", "5s", "elapsed time of one call, without waiting for the engine"),
     ("memory", "64MiB", "memory of one worker beyond the bare interpreter"),
     ("output", "1MiB", "what one call may print, log and answer"),
+    ("host-calls", "10000", "how often one call may ask the engine for something"),
+    ("egress", "16MiB", "what one call may send to and receive from other servers"),
+    ("storage", "16MiB", "what one plugin may keep"),
+    ("log-lines", "1000", "lines that one plugin may log in a second"),
 )
 
 
@@ -39,7 +43,7 @@ def add_isolation(parser: argparse.ArgumentParser) -> None:
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
-    """`--cpu --wall --memory --output`."""
+    """`--cpu` and so on: one option for each limit."""
     for name, default, about in _LIMITS:
         parser.add_argument(
             f"--{name}", default=default, metavar=default, help=f"{about} (default: {default})"
@@ -48,4 +52,5 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
 
 def limits_of(options: argparse.Namespace) -> Limits:
     """The limits that were asked for; raises `ConfigurationError` naming a bad one."""
-    return Limits(options.cpu, options.wall, options.memory, options.output)
+    given = {name.replace("-", "_") for name, _, _ in _LIMITS}
+    return Limits(**{name: getattr(options, name) for name in given})
