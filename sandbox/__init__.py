@@ -2,7 +2,7 @@
 
 Layers, each importing only from those above it:
 
-    errors values limits policy manifest messages    words: plain data
+    usage errors values limits policy manifest messages    words: plain data
     wire          frames, state table, codec         sans I/O
     api           the host API, declarations only
     worker        inside the jail                    knows no engine
@@ -42,9 +42,10 @@ if TYPE_CHECKING:
         SandboxError,
         UnknownPlugin,
     )
-    from sandbox.limits import Limits, Measure, Usage
+    from sandbox.limits import Limits
     from sandbox.messages import Headers, Request, Response
     from sandbox.policy import Policy
+    from sandbox.usage import Measure, Usage
     from sandbox.values import Char, GuestError, GuestFunction, Stanza
 
 __all__ = [
@@ -102,7 +103,8 @@ _HOMES: Final = {
         "SandboxError",
         "UnknownPlugin",
     ),
-    "limits": ("Limits", "Measure", "Usage"),
+    "limits": ("Limits",),
+    "usage": ("Measure", "Usage"),
     "messages": ("Headers", "Request", "Response"),
     "policy": ("Policy",),
     "values": ("Char", "GuestError", "GuestFunction", "Stanza"),

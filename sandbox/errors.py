@@ -9,10 +9,9 @@ The tree is the answer to one question: *who has to act?*  The plugin's author
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-if TYPE_CHECKING:
-    from sandbox.limits import Usage
+from sandbox.usage import Usage
 
 
 class Frame(NamedTuple):
@@ -151,7 +150,7 @@ class LimitExceeded(SandboxError):
 
     `limit` names it (a field of `Limits`), `allowed` and `used` are in its unit: seconds for
     times, bytes for sizes, a count for calls and lines.  `usage` is the whole matrix of the
-    sandbox as it was then, a `sandbox.limits.Usage`, or None where no worker was involved.
+    sandbox as it was then, a `Usage`, or None where no worker was involved.
     """
 
     def __init__(self, limit: str, *, allowed: float, used: float, plugin: str = "") -> None:

@@ -1,7 +1,7 @@
-"""Limits, and how much of them was used: plain numbers with units.
+"""Limits: plain numbers with units.
 
-This file parses `"64MiB"` and `"250ms"`, and holds the matrix *limit, current, peak*.  It does
-not measure and does not enforce anything; the engine does (`engine/usage.py`, `watchdog.py`).
+This file parses `"64MiB"` and `"250ms"`.  It does not measure and does not enforce anything; the
+engine does (`engine/usage.py`, `watchdog.py`).
 """
 
 from __future__ import annotations
@@ -124,43 +124,3 @@ class Limits:
                     f"Limits.{field.name}: {own} is more than the operator allows, which is {most}"
                 )
         return self
-
-
-@dataclass(frozen=True, slots=True)
-class Measure:
-    """One row of the usage matrix, in the limit's own unit (seconds, bytes or a count)."""
-
-    limit: float
-    current: float
-    peak: float
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """The usage matrix of one sandbox, or of one `execute`.
-
-    `current` is the last (or running) call, `peak` the highest so far, through the deaths of
-    workers.  `memory` counts the resident bytes of the worker: the interpreter's own pages are
-    included.  `storage` is what the plugin keeps now, `log_lines` what it logged in the last
-    second that it logged in.
-    """
-
-    cpu: Measure
-    wall: Measure
-    memory: Measure
-    output: Measure
-    host_calls: Measure
-    egress: Measure
-    storage: Measure
-    log_lines: Measure
-
-    def as_dict(self) -> dict[str, dict[str, float]]:
-        """The matrix as nested plain dicts, for JSON."""
-        return {
-            field.name: {
-                "limit": getattr(self, field.name).limit,
-                "current": getattr(self, field.name).current,
-                "peak": getattr(self, field.name).peak,
-            }
-            for field in fields(self)
-        }

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 MAX_FILE_LINES = 450
 MAX_FUNCTION_LINES = 80
 
-WORDS = ("errors", "values", "limits", "policy", "manifest", "messages")
+WORDS = ("usage", "errors", "values", "limits", "policy", "manifest", "messages")
 """The modules of plain data; each may import those before it."""
 
 ENGINE_SIDE = frozenset({"words", "wire", "api", "engine", "packages"})

@@ -21,8 +21,8 @@ from sandbox.engine.plugins import MAX_SOURCE
 from sandbox.engine.runtimes import RuntimeInfo, by_extension
 from sandbox.engine.scripts import Run
 from sandbox.errors import ConfigurationError, LifecycleError, PluginError, SandboxError
-from sandbox.limits import Usage
 from sandbox.messages import Request, Response
+from sandbox.usage import Usage
 
 HOST: Final = "localhost"
 _MODULE: Final = re.compile(r"mod_([A-Za-z0-9_.\-]+)")

@@ -22,9 +22,10 @@ from sandbox.engine.status import ModuleStatus
 from sandbox.engine.storage import Storage
 from sandbox.engine.workers import current_chain
 from sandbox.errors import EngineClosed
-from sandbox.limits import Limits, Usage, parse_seconds
+from sandbox.limits import Limits, parse_seconds
 from sandbox.messages import Request, Response
 from sandbox.policy import Policy
+from sandbox.usage import Usage
 from sandbox.values import Value
 
 T = TypeVar("T")

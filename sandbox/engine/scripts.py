@@ -29,8 +29,9 @@ from sandbox.errors import (
     SandboxCrashed,
     SandboxError,
 )
-from sandbox.limits import Limits, Usage
+from sandbox.limits import Limits
 from sandbox.messages import Headers, Request, Response, plain, reason_phrase
+from sandbox.usage import Usage
 from sandbox.values import Value, text_map
 from sandbox.wire.codec import encode
 from sandbox.wire.extensions import EncodeError

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from sandbox.errors import LimitExceeded
-from sandbox.limits import Limits, Measure, Usage
+from sandbox.limits import Limits
+from sandbox.usage import Measure, Usage
 
 _PAGE: Final = os.sysconf("SC_PAGESIZE")
 

@@ -17,7 +17,8 @@ from typing import Any, Final
 from sandbox.engine.usage import Meter
 from sandbox.engine.zygote import Zygote
 from sandbox.errors import LimitExceeded, ProtocolError, SandboxCrashed, SandboxError
-from sandbox.limits import Limits, Measure
+from sandbox.limits import Limits
+from sandbox.usage import Measure
 from sandbox.values import GuestFunction, HostFunction, Value
 from sandbox.wire.connection import Connection, Role
 from sandbox.wire.frames import VERSION, Frame, Kind

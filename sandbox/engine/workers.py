@@ -29,7 +29,8 @@ from sandbox.errors import (
     SandboxCrashed,
     SandboxError,
 )
-from sandbox.limits import Limits, Usage
+from sandbox.limits import Limits
+from sandbox.usage import Usage
 from sandbox.values import Value
 
 log: Final = logging.getLogger("sandbox.engine")

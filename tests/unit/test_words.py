@@ -24,10 +24,11 @@ from sandbox.errors import (
     SandboxError,
     denial,
 )
-from sandbox.limits import Limits, Measure, Usage, parse_bytes, parse_count, parse_seconds
+from sandbox.limits import Limits, parse_bytes, parse_count, parse_seconds
 from sandbox.manifest import Manifest, parse, read
 from sandbox.messages import Headers, Request, Response, plain, reason_phrase
 from sandbox.policy import BASE, CAPABILITIES, Policy, covers, parse_capability
+from sandbox.usage import Measure, Usage
 from sandbox.values import GuestFunction, Stanza, text_map
 
 # ---------------------------------------------------------------------- limits
