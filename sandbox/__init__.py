@@ -8,6 +8,7 @@ Layers, each importing only from those above it:
     worker        inside the jail                    knows no engine
     (runtimes)    the languages, on worker
     engine        processes, life cycle, events      knows no language
+    packages      archives: read, refuse, install    knows words only
     servers       front ends
     cli           the command line
 

@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, frozenset[str]] = {
     "worker": frozenset({"words", "wire", "api", "worker"}),
     "runtimes": frozenset({"words", "wire", "api", "worker", "runtimes"}),
     "engine": frozenset({"words", "wire", "api", "engine"}),
-    "packages": ENGINE_SIDE,
+    "packages": frozenset({"words", "packages"}),
     "testing": ENGINE_SIDE | {"testing", "facade"},
     "metrics": ENGINE_SIDE | {"metrics", "facade"},
     "cluster": ENGINE_SIDE | {"metrics", "cluster", "facade"},
