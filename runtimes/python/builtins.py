@@ -93,13 +93,11 @@ EXCEPTIONS: Final[tuple[str, ...]] = tuple(
 
 _GUARDS: Final[Mapping[str, Any]] = MappingProxyType(
     {
-        names.GUARD_TYPE: type,
-        names.GUARD_GUEST: guards.GuestType,
         names.GUARD_WRITE: guards.guarded_write,
         names.GUARD_VALUE: guards.guarded_value,
         names.GUARD_TEMPLATE: guards.guarded_template,
         names.GUARD_META: guards.guarded_meta,
-        names.GUARD_DUNDER: guards.guarded_dunder,
+        names.GUARD_BASE: guards.guarded_base,
         names.GUARD_SUPER: super,
         names.GUARD_SUPER2: guards.guarded_super,
         names.GUARD_EXCEPTION: Exception,

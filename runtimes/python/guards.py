@@ -161,18 +161,19 @@ def _is_base(cls: type) -> bool:
     return type(cls) is GuestType or cls in ALLOWED_BASES
 
 
-def guarded_dunder(owner: Any, name: str) -> Any:
-    """Read a special method from a base class, as in ``Base.__init__(self)``.
+def guarded_base(owner: Any, name: str) -> Any:
+    """Return `owner` if its special method `name` may be read, as in ``Base.__init__(self)``.
 
     Only from a class that is the plugin's own or may be inherited from: there it is a plain
     function or a C slot that checks its first argument.  On an instance it would be a way to
-    run the initialiser of one of our objects again.
+    run the initialiser of one of our objects again.  In functions, compiled code calls it only
+    when the inlined test ``type(owner) is GuestType`` failed.
     """
     # isinstance first: a set lookup would let an instance's own __eq__ answer.
     if name in DEFINABLE and (
         type(owner) is GuestType or (isinstance(owner, type) and owner in ALLOWED_BASES)
     ):
-        return getattr(owner, name)
+        return owner
     raise AttributeError(f'"{name}" is available on super() and on base classes only')
 
 

@@ -34,13 +34,11 @@ VALUE_NAME: Final = "$value"
 
 # Guards called by compiled code.  A "$" cannot occur in an identifier, so no parameter, import,
 # pattern, walrus or global statement of a plugin can shadow one (the class of CVE-2026-55830).
-GUARD_TYPE: Final = "$type"
-GUARD_GUEST: Final = "$guest"
 GUARD_WRITE: Final = "$write"
 GUARD_VALUE: Final = "$value_of"
 GUARD_TEMPLATE: Final = "$template"
 GUARD_META: Final = "$meta"
-GUARD_DUNDER: Final = "$dunder"
+GUARD_BASE: Final = "$base"
 GUARD_SUPER: Final = "$super"
 GUARD_SUPER2: Final = "$super_of"
 GUARD_EXCEPTION: Final = "$Exception"

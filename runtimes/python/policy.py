@@ -15,8 +15,10 @@ import warnings
 from typing import Final
 
 from runtimes.python.errors import GuestSyntaxError
+from runtimes.python.guards import GuestType
 from runtimes.python.names import VALUE_NAME, strip_mark
 from runtimes.python.transform import FencePolicy, copy_locations
+from runtimes.python.trees import GUEST_TYPE, TYPE
 
 __all__ = ["VALUE_NAME", "compile_source"]
 
@@ -30,6 +32,7 @@ _VISITOR_DEPTH = 30_000
 # To show the line of a syntax error the interpreter opens the file of that name, which a confined
 # worker does not survive.  A name that no file system encoding can express is never opened.
 _NO_FILE = "\ud800"
+_EMBEDDED: Final[dict[str, object]] = {TYPE: type, GUEST_TYPE: GuestType}
 _COOKIE = re.compile(r"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
 
 
@@ -83,16 +86,20 @@ def _compile(text: str, filename: str, value: bool) -> types.CodeType:
         keep = ast.Assign(targets=[ast.Name(VALUE_NAME, ast.Store())], value=last.value)
         copy_locations(keep, last)
         tree.body[-1] = keep
-    return _renamed(compile(tree, _NO_FILE, "exec", dont_inherit=True), filename)
+    return _finished(compile(tree, _NO_FILE, "exec", dont_inherit=True), filename)
 
 
-def _renamed(code: types.CodeType, filename: str) -> types.CodeType:
-    """Give `code` and the code inside it the plugin's file name."""
-    constants = tuple(
-        _renamed(constant, filename) if isinstance(constant, types.CodeType) else constant
-        for constant in code.co_consts
-    )
-    return code.replace(co_filename=filename, co_consts=constants)
+def _finished(code: types.CodeType, filename: str) -> types.CodeType:
+    """Give `code` and the code inside it the plugin's file name and what guards test against."""
+    constants: list[object] = []
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            constants.append(_finished(constant, filename))
+        elif type(constant) is str:
+            constants.append(_EMBEDDED.get(constant, constant))
+        else:
+            constants.append(constant)
+    return code.replace(co_filename=filename, co_consts=tuple(constants))
 
 
 def _decode(source: bytes, filename: str) -> str:

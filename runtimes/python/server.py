@@ -119,6 +119,35 @@ class Server:
         self._gate.call("memory.set", self.plugin, value[0])
         return None
 
+    def file(self, name: str, *data: Any) -> Any:
+        """`file(name)` reads a file of the plugin, as bytes, or gives None; `file(name, None)`
+        removes it, `file(name, data)` writes bytes, or anything else as text."""
+        if not data:
+            return self._gate.call("file.read", name)
+        if data[0] is None:
+            self._gate.call("file.remove", name)
+        else:
+            content = data[0] if isinstance(data[0], bytes) else str(data[0]).encode()
+            self._gate.call("file.write", name, content)
+        return None
+
+    def request(self, url: str, options: Any = None) -> Any:
+        """Make an HTTP request; `options` is a method, a body as bytes, or a map.  Raises
+        `PermissionError` for a missing grant, `RuntimeError` when it fails."""
+        if options is None:
+            sent: dict[str, Any] = {}
+        elif isinstance(options, str):
+            sent = {"method": options}
+        elif isinstance(options, bytes):
+            sent = {"body": options}
+        elif isinstance(options, dict):
+            sent = dict(options)
+            if isinstance(sent.get("method"), str):
+                sent["method"] = sent["method"].upper()
+        else:
+            raise TypeError("request: expected a method, a body or a map of options")
+        return self._gate.call("http.request", url, sent)
+
     def log(self, *parts: Any) -> None:
         """Write a line to the server's log."""
         self._gate.log(self.plugin, "", "info", " ".join(map(str, parts)))

@@ -16,7 +16,9 @@ What is *not* guarded, and why it need not be:
 * Calls: everything callable within reach was handed out to be called.
 
 Attribute *writes* keep a guard, inlined as ``type(type(x)) is GuestType``, because an attribute
-of a shared class or function would outlive the plugin.
+of a shared class or function would outlive the plugin.  Special methods are read from classes
+only (``type(x) is GuestType``).  Between an inlined test and the use of the object, plugin code
+can run; see ``FencePolicy._keeps``.
 """
 
 from __future__ import annotations
@@ -32,9 +34,11 @@ from runtimes.python.trees import (
     STATEMENTS,
     call,
     flag_statement,
+    is_guest_class,
     is_guest_instance,
     is_safe_literal,
     is_super_call,
+    keep,
 )
 from runtimes.python.writes import Scope, checked_parameter
 
@@ -122,10 +126,12 @@ class FencePolicy(RestrictingNodeTransformer):
             if guard is None:
                 node.attr = self.attribute(node, name)
                 return self.node_contents_visit(node)
-            if guard == "":
-                return self.node_contents_visit(node)
             node = self.node_contents_visit(node)
-            return call(guard, [node.value, ast.Constant(name)], node)
+            if guard == names.GUARD_BASE:
+                node.value = self._base(node.value, name)
+            elif guard:
+                return call(guard, [node.value, ast.Constant(name)], node)
+            return node
         node.attr = self.attribute(node, name)
         node = self.node_contents_visit(node)
         node.value = self._writable(node.value)
@@ -142,30 +148,56 @@ class FencePolicy(RestrictingNodeTransformer):
             if is_super_call(node.value):
                 # super() only ever reaches a plugin's own instance and slots of allowed bases.
                 return ""
-            return names.GUARD_DUNDER
+            return names.GUARD_BASE
         return None
+
+    def _keeps(self) -> bool:
+        """Tell whether an object can be kept in a local variable between its test and its use.
+
+        In a function, that is: elsewhere the name would outlive the statement.  To read a
+        plugin's variable once for the test and once more for the use is not safe.  In between
+        the interpreter may collect garbage (from 3.12 on after any call), which runs the
+        ``finally`` of a plugin's generator, and that may bind every global or shared variable
+        anew.  But :data:`names.KEPT_OBJECT` cannot be spelled, and each frame has its own.
+        """
+        return self._scopes[-1].kind == "function" and not self._comprehensions
+
+    def _base(self, owner: ast.expr, name: str) -> ast.expr:
+        """Wrap the object whose special method `name` is read in its guard.
+
+        ``type(owner) is GuestType`` is the first test of ``guards.guarded_base``, inlined: a
+        class of the plugin's own holds the plugin's functions and slots of allowed bases.
+        The name was found in ``DEFINABLE`` by the caller, so what is left of the read is plain,
+        and ``Base.__init__(self)`` stays a method call to the interpreter.
+        """
+        if not self._keeps():
+            return call(names.GUARD_BASE, [owner, ast.Constant(name)], owner)
+        kept = ast.Name(names.KEPT_OBJECT, ast.Load())
+        guarded = ast.IfExp(
+            test=is_guest_class(keep(owner)),
+            body=kept,
+            orelse=call(names.GUARD_BASE, [kept, ast.Constant(name)], owner),
+        )
+        copy_locations(guarded, owner)
+        return guarded
 
     def _writable(self, target: ast.expr) -> ast.expr:
         """Wrap the object of an attribute write in its guard."""
+        if not self._keeps():
+            return call(names.GUARD_WRITE, [target], target)
         scope = self._scopes[-1]
         if isinstance(target, ast.Name):
             if target.id in scope.known:
                 # Checked before, and bound to the same object since; see writes.Scope.
                 return target
-            if not self._comprehensions:
-                scope.learn(target.id)
-            name = target.id
-            if name in scope.flagged and not self._comprehensions:
-                kept: ast.expr = ast.Name(names.FLAG_PREFIX + name, ast.Load())
-                return self._guarded(kept, name, target)
-            kept = target
-        elif scope.kind == "function" and not self._comprehensions:
-            # A local of the function; elsewhere the name would outlive the statement.
-            name = names.KEPT_OBJECT
-            kept = ast.NamedExpr(target=ast.Name(name, ast.Store()), value=target)
-        else:
-            return call(names.GUARD_WRITE, [target], target)
-        return self._guarded(is_guest_instance(kept), name, target)
+            scope.learn(target.id)
+            if target.id in scope.flagged:
+                flag = ast.Name(names.FLAG_PREFIX + target.id, ast.Load())
+                return self._guarded(flag, target.id, target)
+            if scope.tracks(target.id):
+                # The function's own, so it can be read twice; any other is kept, see _keeps.
+                return self._guarded(is_guest_instance(target), target.id, target)
+        return self._guarded(is_guest_instance(keep(target)), names.KEPT_OBJECT, target)
 
     def _guarded(self, test: ast.expr, name: str, target: ast.expr) -> ast.expr:
         guarded = ast.IfExp(

@@ -33,8 +33,9 @@ class Scope:
     kept in a local variable before the loop around.  The proof that both still hold at a write:
 
     * Only a function's own locals are tracked, and none that a ``global`` or ``nonlocal``
-      statement anywhere in the function mentions.  So nothing but the function's own statements
-      can bind them.
+      statement or a ``:=`` anywhere in the function mentions: a generator expression binds
+      with ``:=`` whenever somebody takes its next value.  So nothing but the function's own
+      statements can bind them, and only when their turn comes.
     * A name becomes known when a simple assignment or deletion that checks it has finished, for
       the statements after it in the same block and the blocks inside those.  They run only
       after it.  What was learnt inside a block is forgotten at its end.
@@ -74,6 +75,8 @@ class Scope:
             for node in ast.walk(statement):
                 if isinstance(node, ast.Global | ast.Nonlocal):
                     local.difference_update(node.names)
+                elif isinstance(node, ast.NamedExpr):
+                    local.discard(node.target.id)
         self._tracked = frozenset(name for name in local & written if name[:1] != "_")
         self._bound = self._tracked & parameters
 
@@ -81,6 +84,10 @@ class Scope:
         """Note that the statement being visited checks `name`, whatever path it takes."""
         if name in self._tracked:
             self._learnt.add(name)
+
+    def tracks(self, name: str) -> bool:
+        """Tell whether nothing but the function's own statements can bind `name`."""
+        return name in self._tracked
 
     def facts(self) -> tuple[frozenset[str], frozenset[str], frozenset[str]]:
         """Everything tracked, to be handed to :meth:`restore` at the end of a block."""
