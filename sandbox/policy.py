@@ -17,20 +17,22 @@ CAPABILITIES: Final = {
     "timer": "call the plugin back after a delay",
     "memory": "keep a value per plugin between requests",
     "file": "read and write files in the plugin's own folder",
-    "http": "make HTTP requests; the subject is a host name, with an optional port",
+    "http": "make HTTP requests; the subject is a host name, an address or a network, with an "
+    "optional port; without one, every public address",
 }
 """The words a capability may begin with, and what each one opens."""
 
 BASE: Final[Mapping[str, frozenset[str]]] = {
     "module": frozenset({"timer"}),
-    "script": frozenset({"memory"}),
+    "script": frozenset({"memory", "file", "http"}),
     "code": frozenset(),
 }
 """What the documents of the plugin kinds give every plugin of that kind, where it reaches
-nothing outside the engine: Prosody's modules may set timers, ServeMSX's scripts may keep a
-value in `memory`.  Bare code may do nothing but compute and print."""
+nothing private: Prosody's modules may set timers, ServeMSX's scripts may keep a value in
+`memory`, files in their own folder, and make HTTP requests to public addresses.  Bare code may
+do nothing but compute and print."""
 
-_CAPABILITY: Final = re.compile(r"[a-z]+(?::[A-Za-z0-9*._\-\[\]:/]{1,253})?", re.ASCII)
+_CAPABILITY: Final = re.compile(r"[a-z]+(?::[A-Za-z0-9*._\-\[\]:/]{1,261})?", re.ASCII)
 
 
 def parse_capability(text: str) -> str:
@@ -80,6 +82,15 @@ class Policy:
     def allows(self, plugin: str, kind: str, capability: str) -> bool:
         """Whether `plugin`, run as `kind`, may use `capability`."""
         return any(covers(granted, capability) for granted in self.grants(plugin, kind))
+
+    def named(self) -> frozenset[str]:
+        """Every capability that was granted by name, to anybody."""
+        return self._everyone.union(*self._plugins.values())
+
+    def opens(self, plugin: str, kind: str, word: str) -> bool:
+        """Whether `plugin`, run as `kind`, was granted anything under a capability's word; of
+        which subjects is asked where they are known."""
+        return any(granted.partition(":")[0] == word for granted in self.grants(plugin, kind))
 
     def __repr__(self) -> str:
         return f"Policy({sorted(self._everyone)}, plugins={self._plugins}, base={self._base})"

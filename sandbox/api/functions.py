@@ -131,6 +131,46 @@ FUNCTIONS: Final = (
         capability="memory",
     ),
     HostFunction(
+        "http.request",
+        (
+            P("url", "text", "an absolute http or https address"),
+            P(
+                "options",
+                "map",
+                "`method`, `body`, `query`, `header`, `cookies`, `user`, `pass`, "
+                "`follow`, `timeout` in seconds; all may be absent",
+            ),
+        ),
+        "map",
+        "Make an HTTP request, as far as the grants of `http` go: `status`, `header`, `cookies`, "
+        "`body`, `size`, `url`, `user`, `pass` of the answer.",
+        capability="http",
+        seen_as=("request",),
+    ),
+    HostFunction(
+        "file.read",
+        (P("name", "text", "a path relative to the plugin's folder"),),
+        "any",
+        "A file's bytes, one that the plugin wrote or else one that it was installed with; or "
+        "nothing.",
+        capability="file",
+        seen_as=("file",),
+    ),
+    HostFunction(
+        "file.write",
+        (P("name", "text", "a path relative to the plugin's folder"), P("data", "any", "bytes")),
+        "any",
+        "Make or replace a file of the plugin's data folder.",
+        capability="file",
+    ),
+    HostFunction(
+        "file.remove",
+        (P("name", "text", "a path relative to the plugin's folder"),),
+        "any",
+        "Remove a file that the plugin wrote; one that it was installed with stays.",
+        capability="file",
+    ),
+    HostFunction(
         "plugin.file",
         (P("plugin", "text", "who asks"), P("name", "text", "a module of the plugin's folder")),
         "list",

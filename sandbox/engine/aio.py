@@ -10,6 +10,7 @@ import asyncio
 import inspect
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final, cast
 
 from sandbox.engine.driver import (
@@ -35,6 +36,9 @@ _CALL: Final = int(Kind.CALL)
 _NEST: Final = int(Kind.NEST)
 _RETURN: Final = int(Kind.RETURN)
 _RAISE: Final = int(Kind.RAISE)
+MAX_APART: Final = 64
+"""Requests and file operations of plugins that may be under way at a time; more wait."""
+
 _MAX_UNREAD: Final = 4 * 2**20
 """Bytes that may wait to be read by a worker before it is taken for stuck."""
 
@@ -286,6 +290,7 @@ class AsyncioDriver:
         self.loop = asyncio.get_running_loop()
         self.waiting = waiting
         """The host functions that may have to wait; all others are answered at once."""
+        self._threads = ThreadPoolExecutor(MAX_APART, thread_name_prefix="sandbox-apart")
         self._dying: dict[int, Callable[[], None]] = {}
         self.serve = serve
         self.take_note = take_note
@@ -354,6 +359,10 @@ class AsyncioDriver:
         result = function(*arguments)
         return await result if inspect.isawaitable(result) else result
 
+    async def apart(self, function: Callable[[], Value]) -> Value:
+        """See `Driver.apart`."""
+        return await self.loop.run_in_executor(self._threads, function)
+
     def _when_dead(self, pidfd: int, reap: Callable[[], object]) -> None:
         """Reap without waiting: a pidfd is readable once its process has ended."""
 
@@ -369,3 +378,4 @@ class AsyncioDriver:
         """See `Driver.finish`."""
         for ended in list(self._dying.values()):
             ended()
+        self._threads.shutdown(wait=True)  # what ran there was told to end

@@ -14,6 +14,7 @@ from sandbox.engine.clock import Clock, SystemClock
 from sandbox.engine.core import WAITING, Core
 from sandbox.engine.driver import Chain
 from sandbox.engine.modules import Modules
+from sandbox.engine.network import Network
 from sandbox.engine.plugins import Source, StaticFile
 from sandbox.engine.scripts import Run, Scripts
 from sandbox.engine.status import ModuleStatus
@@ -51,6 +52,7 @@ class AsyncEngine:
         workers: int | None = None,
         clock: Clock | None = None,
         checkpoint: float | str | None = None,
+        data: PathLike | None = None,
     ) -> None:
         self._core = Core(
             plugins=[os.fspath(folder) for folder in plugins],
@@ -65,7 +67,8 @@ class AsyncEngine:
         every = None if checkpoint is None else parse_seconds("checkpoint", checkpoint)
         self._modules = Modules(self._core, groups, every)
         self._scripts = Scripts(self._core, workers)
-        self._storage = Storage(self._core)
+        self._storage = Storage(self._core, data)
+        self._network = Network(self._core)
         self._driver: AsyncioDriver | None = None
         self._lifecycle = asyncio.Lock()
         self._timer: asyncio.TimerHandle | None = None

@@ -91,6 +91,10 @@ class BlockingDriver:
         finally:
             self.lock.acquire()
 
+    async def apart(self, function: Callable[[], Value]) -> Value:
+        """See `Driver.apart`."""
+        return await self.outside(function, [])
+
     # ------------------------------------------------------------------ start
 
     async def greet(self, worker: Worker) -> None:

@@ -52,7 +52,7 @@ _NOTE_COST: Final = 32  # what a log line costs of the output budget beyond its 
 WAITING: Final = frozenset(
     {
         "event.fire", "items.elsewhere", "module.depends", "environment.get",
-        "environment.call", "handle.call",
+        "environment.call", "handle.call", "http.request", "file.read", "file.write", "file.remove",
     }
 )  # fmt: skip
 """The host functions that may have to wait for another sandbox or for the embedder."""
@@ -256,7 +256,7 @@ class Core(Workers):
             raise PluginError(f"there is no host function {one_line(frame[2])}")
         capability = function.capability
         if capability is not None and not any(
-            self.policy.allows(plugin, sandbox.kind, capability) for plugin in sandbox.plugins
+            self.policy.opens(plugin, sandbox.kind, capability) for plugin in sandbox.plugins
         ):
             raise PolicyDenied(capability, plugin=sandbox.name)
         token = current_chain.set(chain)

@@ -99,6 +99,9 @@ class Driver(Protocol):
     async def outside(self, function: Callable[..., Value], arguments: list[Value]) -> Value:
         """Call a function of the embedder, who may use the engine in it."""
 
+    async def apart(self, function: Callable[[], Value]) -> Value:
+        """Run a function of ours that waits for the network or a disk, and hold up nobody."""
+
     def kill(
         self, worker: Worker, reason: SandboxError | None = None, *, wait: bool = False
     ) -> SandboxError:

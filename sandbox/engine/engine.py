@@ -17,6 +17,7 @@ from sandbox.engine.clock import Clock, SystemClock
 from sandbox.engine.core import Core
 from sandbox.engine.driver import Chain, step
 from sandbox.engine.modules import Modules
+from sandbox.engine.network import Network
 from sandbox.engine.scripts import Run, Scripts
 from sandbox.engine.status import ModuleStatus
 from sandbox.engine.storage import Storage
@@ -44,7 +45,9 @@ class Engine:
     many workers the scripts of one plugin, and bare code of one language, may have (default: the
     number of processors).  `clock` is the time that timers run by.  `checkpoint` is how often, in
     seconds or as a text such as `"30s"`, modules are asked to `save`, so that they are brought
-    back with that when their worker died; by default only when they are reloaded.
+    back with that when their worker died; by default only when they are reloaded.  `data` is the
+    folder below which plugins keep their files and `memory` (made when first needed); without it
+    `memory` lasts as long as the engine, and plugins have no files of their own.
 
     Raises `ConfinementUnavailable` when this kernel cannot confine and `isolation` is not one of
     the others, and `ConfigurationError` for arguments that make no sense.
@@ -62,6 +65,7 @@ class Engine:
         workers: int | None = None,
         clock: Clock | None = None,
         checkpoint: float | str | None = None,
+        data: PathLike | None = None,
     ) -> None:
         self._core = Core(
             plugins=[os.fspath(folder) for folder in plugins],
@@ -78,7 +82,8 @@ class Engine:
         every = None if checkpoint is None else parse_seconds("checkpoint", checkpoint)
         self._modules = Modules(self._core, groups, every)
         self._scripts = Scripts(self._core, workers)
-        self._storage = Storage(self._core)
+        self._storage = Storage(self._core, data)
+        self._network = Network(self._core)
         self._lifecycle = threading.RLock()
         self._timer_thread: threading.Thread | None = None
         self._timer_wake = threading.Event()

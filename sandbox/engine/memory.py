@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from sandbox.engine.services.store import Store
 from sandbox.errors import LimitExceeded, PluginError
 from sandbox.values import GuestFunction, HostFunction, Value
 from sandbox.wire.codec import decode, encode
@@ -29,18 +30,32 @@ def frozen(value: Value) -> bytes:
 
 
 class Memory:
-    """The kept values, encoded: what is given back is always a copy."""
+    """The kept values, encoded: what is given back is always a copy.
 
-    def __init__(self) -> None:
+    `store` is where they outlive the engine, if anywhere.
+    """
+
+    def __init__(self, store: Store | None = None) -> None:
+        self._store = store
         self._values: dict[str, bytes] = {}
+        self._looked_for: set[str] = set()
+        self._changed: set[str] = set()
+
+    def _value(self, plugin: str) -> bytes | None:
+        if self._store is not None and plugin not in self._looked_for:
+            self._looked_for.add(plugin)
+            stored = self._store.load(plugin)
+            if stored is not None:
+                self._values[plugin] = stored
+        return self._values.get(plugin)
 
     def size(self, plugin: str) -> int:
         """Bytes that the plugin's value takes."""
-        return len(self._values.get(plugin, b""))
+        return len(self._value(plugin) or b"")
 
     def get(self, plugin: str) -> Value:
         """The plugin's value, or None."""
-        kept = self._values.get(plugin)
+        kept = self._value(plugin)
         return None if kept is None else decode(kept)
 
     def set(self, plugin: str, value: Value, room: int) -> None:
@@ -52,9 +67,28 @@ class Memory:
         body = frozen(value)
         if len(body) > MAX_VALUE:
             raise PluginError(f"memory: {len(body)} bytes are more than {MAX_VALUE}", plugin=plugin)
+        self._looked_for.add(plugin)
         if value is None:
             self._values.pop(plugin, None)
         elif len(body) > room:
             raise LimitExceeded("storage", allowed=room, used=len(body), plugin=plugin)
         else:
             self._values[plugin] = body
+        self._changed.add(plugin)
+
+    def write(self) -> list[PluginError]:
+        """Write what changed to the store; returns what went wrong, which is tried again next."""
+        problems: list[PluginError] = []
+        if self._store is None:
+            return problems
+        for plugin in sorted(self._changed):
+            body = self._values.get(plugin)
+            try:
+                if body is None:
+                    self._store.delete(plugin)
+                else:
+                    self._store.save(plugin, body)
+                self._changed.discard(plugin)
+            except PluginError as problem:
+                problems.append(problem)
+        return problems

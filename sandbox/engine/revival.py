@@ -89,6 +89,8 @@ class Revival:
                 except SandboxError as error:
                     log.error("checkpoint of %s failed: %s", module.name, one_line(str(error)))
         going_on = self._every is not None and any(one.modules for one in self._core.sandboxes)
+        for write in self._core.saving:
+            write()
         self._core.next_checkpoint = None
         if going_on:
             self.loaded()

@@ -1,31 +1,62 @@
 """The host functions by which a plugin keeps data, and the limit on how much.
 
-What is kept belongs to the plugin, not to its worker: it is there after a worker died.
+What is kept belongs to the plugin, not to its worker: it is there after a worker died.  With a
+data folder, files live there and `memory` outlives the engine: it is written when the engine
+closes and at each checkpoint, not at each change, because writing safely takes a disk's time.
 """
 
 from __future__ import annotations
 
+import logging
+import os
+from typing import Final
+
 from sandbox.engine.core import Core
 from sandbox.engine.driver import Chain
+from sandbox.engine.faults import one_line
 from sandbox.engine.memory import Memory
 from sandbox.engine.sandbox import Sandbox
-from sandbox.errors import LimitExceeded
+from sandbox.engine.services.files import Files
+from sandbox.engine.services.store import FileStore
+from sandbox.errors import LimitExceeded, PluginError, UnknownPlugin
+from sandbox.limits import MIB
 from sandbox.values import Value
+
+log: Final = logging.getLogger("sandbox.engine")
+_MAX_READ: Final = MIB // 2
+"""Largest file that a plugin can read or write in bytes: it travels in one frame."""
 
 
 class Storage:
-    """What the plugins of one engine keep."""
+    """What the plugins of one engine keep, below the folder `data` if there is one."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, data: str | os.PathLike[str] | None) -> None:
         self._core = core
-        self.memory = Memory()
-        core.functions["memory.get"] = self._memory_get
-        core.functions["memory.set"] = self._memory_set
+        self._files = None if data is None else os.path.join(data, "files")
+        store = None if data is None else FileStore(os.path.join(data, "memory"))
+        self.memory = Memory(store)
+        self._sizes: dict[str, int] = {}
+        core.functions |= {
+            "memory.get": self._memory_get,
+            "memory.set": self._memory_set,
+            "file.read": self._file_read,
+            "file.write": self._file_write,
+            "file.remove": self._file_remove,
+        }
         core.kept = self.kept
+        core.closing.append(self.write)
+        core.saving.append(self.write)
+
+    def write(self) -> None:
+        """Write what is in `memory` to the data folder.  Errors are logged."""
+        for problem in self.memory.write():
+            log.error("%s", one_line(str(problem)))
 
     def kept(self, sandbox: Sandbox) -> int:
         """Bytes that a sandbox's plugins keep."""
-        return sum(self.memory.size(plugin) for plugin in sandbox.plugins)
+        return sum(self.memory.size(name) + self._size(name) for name in sandbox.plugins)
+
+    # ------------------------------------------------------------------ memory
 
     async def _memory_get(self, sandbox: Sandbox, chain: Chain, plugin: str) -> Value:
         return self.memory.get(sandbox.plugins[0])
@@ -37,3 +68,54 @@ class Storage:
             self.memory.set(owner, value, sandbox.limits.storage - others)
         except LimitExceeded as error:
             raise self._core.over(sandbox, "storage", others + error.used) from None
+
+    # ------------------------------------------------------------------ files
+
+    def _size(self, plugin: str) -> int:
+        """Bytes of the plugin's files; looked up once, then kept up to date."""
+        if self._files is None:
+            return 0
+        size = self._sizes.get(plugin)
+        if size is None:
+            size = self._sizes[plugin] = Files(self._files).size(plugin)
+        return size
+
+    def _writable(self, sandbox: Sandbox) -> Files:
+        if self._files is None:
+            raise PluginError("file: this server keeps no files", plugin=sandbox.name)
+        room = sandbox.limits.storage - self.memory.size(sandbox.plugins[0])
+        return Files(self._files, quota=room, max_read=_MAX_READ)
+
+    async def _file_read(self, sandbox: Sandbox, chain: Chain, name: str) -> bytes | None:
+        plugin = sandbox.plugins[0]
+        try:
+            installed = self._core.plugins.folder(plugin)
+        except UnknownPlugin:  # a module: it has no folder that anybody is served from
+            installed = None
+        # Without a data folder only the files are there that the plugin came with.
+        files = Files(self._files or os.devnull, max_read=_MAX_READ)
+        found: bytes | None = await self._core.driver.apart(
+            lambda: files.read(plugin, name, installed)
+        )
+        return found
+
+    async def _file_write(self, sandbox: Sandbox, chain: Chain, name: str, data: Value) -> None:
+        plugin, files = sandbox.plugins[0], self._writable(sandbox)
+        if isinstance(data, str):  # a language whose strings are bytes sends valid UTF-8 as text
+            data = data.encode("utf-8", "surrogatepass")
+        if not isinstance(data, bytes):
+            raise PluginError(f"file.write: data must be bytes, not {type(data).__name__}")
+        try:
+            await self._core.driver.apart(lambda: files.write(plugin, name, data))
+        except LimitExceeded as error:
+            used = self.memory.size(plugin) + error.used
+            raise self._core.over(sandbox, "storage", used) from None
+        finally:
+            self._sizes.pop(plugin, None)
+
+    async def _file_remove(self, sandbox: Sandbox, chain: Chain, name: str) -> None:
+        plugin, files = sandbox.plugins[0], self._writable(sandbox)
+        try:
+            await self._core.driver.apart(lambda: files.remove(plugin, name))
+        finally:
+            self._sizes.pop(plugin, None)

@@ -62,6 +62,10 @@ class Workers:
         self.closed = False
         self.died: Callable[[Sandbox, SandboxError], Coroutine[Any, Any, None]] | None = None
         """Told of a sandbox whose worker died in a call, after it was discarded."""
+        self.closing: list[Callable[[], None]] = []
+        """What is to be closed with the engine."""
+        self.saving: list[Callable[[], None]] = []
+        """What is to be written at a checkpoint."""
         self.kept: Callable[[Sandbox], int] = lambda sandbox: 0
         """How many bytes a sandbox's plugins keep in storage."""
         self.forks_per_zygote = FORKS_PER_ZYGOTE
@@ -222,6 +226,8 @@ class Workers:
     def close(self) -> None:
         """End everything."""
         self.closed = True
+        for close in self.closing:
+            close()
         for sandbox in list(self.sandboxes):
             self.discard(sandbox)
         for worker in list(self._owners):

@@ -11,7 +11,7 @@ local core = ...
 local create, resume, yield = coroutine.create, coroutine.resume, coroutine.yield
 local running, status, close = coroutine.running, coroutine.status, coroutine.close
 local isyieldable = coroutine.isyieldable
-local error, type = error, type
+local error, type, rawequal = error, type, rawequal
 
 local TOKEN = {}
 local dispatchers = setmetatable({}, { __mode = "k" })
@@ -28,8 +28,9 @@ local function ask(frame)
 end
 core.ask = ask
 
+-- Compared raw: `==` would hand the token to the `__eq` of a table that a guest yields.
 local function pump(co, ok, first, ...)
-	if ok and first == TOKEN then return pump(co, resume(co, ask((...)))) end
+	if ok and rawequal(first, TOKEN) then return pump(co, resume(co, ask((...)))) end
 	return ok, first, ...
 end
 

@@ -46,10 +46,20 @@ local function finish(body)
 	error(problem.message, 0)
 end
 
-local function call(name, arguments)
+local function asked(name, arguments)
 	call_id = (call_id + 1) & 0xffffffff
 	flush()
-	return finish(ask(pack(">BBBI4", 0x94, 0x05, 0xce, call_id) .. encoded(name) .. arguments))
+	return ask(pack(">BBBI4", 0x94, 0x05, 0xce, call_id) .. encoded(name) .. arguments)
+end
+
+local function call(name, arguments) return finish(asked(name, arguments)) end
+
+-- As `core.host`, but a failure is returned, not raised, unless it is a missing grant.
+function core.try_host(name, ...)
+	local body = asked(name, core.encode_list(select("#", ...), ...))
+	local fields = decode(body, 1)
+	if byte(body, 2) ~= HOST_RETURN and not fields[3].capability then return false, fields[3].message end
+	return true, finish(body)
 end
 
 -- Call the engine's function `name`; returns its result or raises its refusal as an error.

@@ -3,13 +3,14 @@
 local core = ...
 
 local xpcall, error, next, type, tostring = xpcall, error, next, type, tostring
-local setmetatable, load, mathtype = setmetatable, load, math.type
+local setmetatable, load, mathtype, rawequal = setmetatable, load, math.type, rawequal
 local concat = table.concat
 local fault, ops = core.fault, core.ops
 
 ---------------------------------------------------------------------------------- panic
 
 -- `panic(x)` ends the script whatever the guest does about errors: the guest's pcall passes it on.
+-- Compared raw: `==` would hand it to the `__eq` of a guest's error object.
 local PANIC = setmetatable({}, { __metatable = false, __name = "panic" })
 
 local function panic_in(run)
@@ -26,7 +27,7 @@ local function panic_in(run)
 end
 
 local function passing(ok, first, ...)
-	if not ok and first == PANIC then error(PANIC, 0) end
+	if not ok and rawequal(first, PANIC) then error(PANIC, 0) end
 	return ok, first, ...
 end
 
@@ -34,7 +35,7 @@ local raw_pcall, raw_xpcall = pcall, xpcall
 local function guest_pcall(...) return passing(raw_pcall(...)) end
 local function guest_xpcall(f, handler, ...)
 	return passing(raw_xpcall(f, function(problem)
-		if problem == PANIC then return PANIC end
+		if rawequal(problem, PANIC) then return PANIC end
 		return handler(problem)
 	end, ...))
 end
@@ -78,7 +79,7 @@ local function finished(run, ok, problem)
 end
 
 local function handler(problem)
-	if problem == PANIC then return PANIC end
+	if rawequal(problem, PANIC) then return PANIC end
 	return fault(problem)
 end
 

@@ -146,6 +146,34 @@ local function logger(plugin, level)
 	end
 end
 
+---------------------------------------------------------------------------------- the network
+
+-- A refusal is an error, which names the grant; a request that failed is nil and why, as Lua's
+-- own libraries have it.
+local function fetch(url, options)
+	if type(url) ~= "string" then error("request: the address is a string", 2) end
+	if options == nil then options = {}
+	elseif type(options) == "string" then options = { method = options }
+	elseif type(options) ~= "table" then error("request: expected a method or a table of options", 2) end
+	local sent = {}
+	for name, value in next, options do sent[name] = value end
+	local asked = options.method
+	if type(asked) == "string" then sent.method = asked:upper() end
+	local ok, answer = core.try_host("http.request", url, sent)
+	if ok then return answer end
+	return nil, answer
+end
+
+---------------------------------------------------------------------------------- files
+
+local function stored(name, ...)
+	if type(name) ~= "string" then error("file: the name is a string", 2) end
+	if select("#", ...) == 0 then return core.host("file.read", name) end
+	local data = (...)
+	if data == nil then core.host("file.remove", name)
+	else core.host("file.write", name, tostring(data)) end
+end
+
 function core.server_library(plugin, file, request, answer)
 	local log = logger(plugin, "info")
 	return {
@@ -158,6 +186,7 @@ function core.server_library(plugin, file, request, answer)
 			core.host("memory.set", plugin, (...))
 		end,
 		log = log, log_inf = log, log_err = logger(plugin, "error"),
+		request = fetch, file = stored,
 		encode_uri = encode_uri,
 		decode_uri = function(text, for_path)
 			return unescape(for_path and text:gsub("%+", "%%2B") or text)
