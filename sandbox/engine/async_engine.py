@@ -112,6 +112,15 @@ class AsyncEngine:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    @property
+    def policy(self) -> Policy:
+        """See `Engine.policy`."""
+        return self._core.policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self._core.policy = policy
+
     # ------------------------------------------------------------------ modules
 
     async def load(self, host: str, name: str) -> ModuleStatus:

@@ -22,6 +22,7 @@ from sandbox.engine.options import Options
 from sandbox.engine.plugins import Plugins
 from sandbox.engine.runtimes import RuntimeInfo
 from sandbox.engine.sandbox import Sandbox
+from sandbox.engine.services.grants import Grants
 from sandbox.engine.timers import Timers, checked_delay
 from sandbox.engine.worker import Worker
 from sandbox.engine.workers import Workers, current_chain
@@ -78,7 +79,7 @@ class Core(Workers):
         super().__init__(isolation, limits or Limits(), names)
         self.plugins = Plugins(list(plugins))
         self.options = Options(config, self.hosts)
-        self.policy = policy or Policy()
+        self._policy = self.checked_policy(policy or Policy())
         self.clock = clock or SystemClock()
         self.routes = Routes()
         self.timers = Timers()
@@ -100,6 +101,21 @@ class Core(Workers):
             "timer.add": self._timer_add,
             "timer.cancel": self._timer_cancel,
         }
+
+    @property
+    def policy(self) -> Policy:
+        """Who was granted what; a new one holds from the next question on."""
+        return self._policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self._policy = self.checked_policy(policy)
+
+    @staticmethod
+    def checked_policy(policy: Policy) -> Policy:
+        """The policy; raises `ConfigurationError` for a grant of `http` that cannot be read."""
+        Grants(policy.named())
+        return policy
 
     def forget(self, sandbox: Sandbox) -> None:
         """See `Workers.forget`."""

@@ -121,6 +121,16 @@ class Engine:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def policy(self) -> Policy:
+        """Who is granted what.  A new one holds from the next question of a plugin on; raises
+        `ConfigurationError` for a grant that cannot be read."""
+        return self._core.policy
+
+    @policy.setter
+    def policy(self, policy: Policy) -> None:
+        self._core.policy = policy
+
     # ------------------------------------------------------------------ modules
 
     def load(self, host: str, name: str) -> ModuleStatus:

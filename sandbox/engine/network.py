@@ -19,15 +19,11 @@ from sandbox.values import Value
 
 
 class Network:
-    """The requests of one engine's plugins, through one shared client.
-
-    Raises `ConfigurationError` for a grant of `http` that cannot be read.
-    """
+    """The requests of one engine's plugins, through one shared client."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._egress: Egress | None = None
-        Grants(core.policy.named())  # one that cannot be read is the operator's to hear of now
         core.functions["http.request"] = self._request
         core.closing.append(self.close)
 

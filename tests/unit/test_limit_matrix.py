@@ -282,3 +282,20 @@ def test_a_plugin_that_asks_for_what_was_not_granted_is_not_loaded(
     with Engine([folder], [HOST], policy=Policy(plugins={"own": [capability]})) as engine:
         assert engine.load(HOST, "own").state == "active"
         assert engine.fire(HOST, "well") == "well"
+
+
+def test_a_policy_can_be_changed_while_the_engine_runs(folder: Path) -> None:
+    """From the next call on; what a grant cannot mean is refused when it is set."""
+    with Engine([folder], [HOST]) as engine:
+        plugin = "store_lua"
+        request = Request("GET", f"/{plugin}/grow")
+        assert engine.request(plugin, request).body == b"0"
+        engine.policy = Policy(base=False)
+        with pytest.raises(PolicyDenied, match="memory"):
+            engine.request(plugin, request)
+        with pytest.raises(ConfigurationError, match=r"http:\[\[\["):
+            engine.policy = Policy("http:[[[")
+        with pytest.raises(ConfigurationError, match="http:a:99999"):
+            Engine([folder], policy=Policy("http:a:99999"))
+        engine.policy = Policy()
+        assert engine.request(plugin, request).body == b"30000"
