@@ -207,7 +207,7 @@ function core.portable(data, depth)
 	-- A module crosses as its name, not as the object.
 	if core.registries[data] then return { name = data.name, host = data.host } end
 	local mt = core.raw_getmetatable(data)
-	if mt and (mt == core.stanza_mt or core.is_list_mt[mt]) then return data end
+	if mt and (core.is_stanza_mt[mt] or core.is_list_mt[mt]) then return data end
 	local copy = {}
 	for key, value in next, data do copy[key] = core.portable(value, depth + 1) end
 	return copy
@@ -240,7 +240,7 @@ function core.take_changes(data, sent, got)
 		if kept then own = value
 		elseif type(value) ~= "table" or type(own) ~= "table" then
 			if own ~= value then data[key] = value end
-		elseif core.raw_getmetatable(own) == core.stanza_mt then
+		elseif core.is_stanza_mt[core.raw_getmetatable(own)] then
 			for field in next, own do own[field] = nil end
 			for field, part in next, value do own[field] = part end
 		else core.take_changes(own, sent[key], value) end

@@ -22,9 +22,12 @@ local EXT_CHAR <const>, EXT_ERROR <const>, EXT_STANZA <const> = 4, 5, 6
 -- marked by its metatable so that it goes back as a list.
 local list_mt = { __metatable = false, __name = "list" }
 core.list_mt = list_mt
-core.is_list_mt = { [list_mt] = true }
--- Metatable of stanza objects, set by the library that defines them.
-core.stanza_mt = false
+-- Metatables of lists, and of stanza objects: each environment that loads the libraries has its
+-- own.  Weak, so that they end with their environment; looked up, because `==` would run a guest's
+-- `__eq`.
+local is_list_mt = setmetatable({ [list_mt] = true }, { __mode = "k" })
+local is_stanza_mt = setmetatable({}, { __mode = "k" })
+core.is_list_mt, core.is_stanza_mt = is_list_mt, is_stanza_mt
 
 -- Host functions received as data: closure -> handle and handle -> closure.
 local handle_of = setmetatable({}, { __mode = "k" })
@@ -214,7 +217,8 @@ local function stanza_parts(v, out, n, depth)
 	out[n] = header(count, 0x90, 16, 0xdc, 0xdd)
 	for i = 1, count do
 		local child = rawget(v, i)
-		if getmetatable(child) == core.stanza_mt then n = stanza_parts(child, out, n, depth + 1)
+		local mt = getmetatable(child)
+		if mt and is_stanza_mt[mt] then n = stanza_parts(child, out, n, depth + 1)
 		else n = encode(tostring(child), out, n, 1) end
 	end
 	return n
@@ -243,7 +247,7 @@ local function encode_table(v, out, n, depth)
 		error("a table nests deeper than " .. MAX_DEPTH .. " levels, or contains itself", 0)
 	end
 	local mt = getmetatable(v)
-	if mt and mt == core.stanza_mt then
+	if mt and is_stanza_mt[mt] then
 		out[n + 1] = encode_stanza(v)
 		return n + 1
 	end
@@ -268,7 +272,7 @@ local function encode_table(v, out, n, depth)
 		if known then n = n + 1; out[n] = known
 		else n = encode(value, out, n, depth + 1) end
 	end
-	if count == 0 and core.is_list_mt[mt] then out[head] = "\x90"
+	if count == 0 and is_list_mt[mt] then out[head] = "\x90"
 	else out[head] = header(count, 0x80, 16, 0xde, 0xdf) end
 	return n
 end

@@ -29,6 +29,9 @@ end
 -- A library for the prelude's own use, through the same loader as a module's `require`.
 function core.library(name) return core.shared_globals().require(name) end
 
+-- What a guest that ran alone may have changed (the methods of a stanza it was given) ends with it.
+function core.forget_libraries() globals = nil end
+
 function core.new_stanza(parts)
 	return core.library "util.stanza".received(parts[1], parts[2], parts[3])
 end

@@ -154,10 +154,11 @@ function core.requirer(loaded, library_env, own)
 		local value = chunk(name)
 		if value == nil then value = true end
 		-- Stanzas that modules make cross the border as stanzas, not as tables.
+		-- And an empty array is known to be a list.
 		if source == core.library_sources[key] then
-			if key == "util.stanza" then core.stanza_mt = value.stanza_mt
-			-- And an empty array is known to be a list.
-			elseif key == "util.array" then core.is_list_mt[getmetatable(value())] = true end
+			local mt = key == "util.stanza" and value.stanza_mt or key == "util.array" and getmetatable(value())
+			-- In scripts the library ran in the guest's own globals, which may be anything by now.
+			if type(mt) == "table" then (key == "util.stanza" and core.is_stanza_mt or core.is_list_mt)[mt] = true end
 		end
 		loaded[key] = value
 		return value

@@ -96,6 +96,7 @@ function ops.request(plugin, file, source, request)
 	end)
 	local chunk = program(source, file)
 	local ok, problem = xpcall(chunk, handler, env)
+	core.forget_libraries()
 	local panic = finished(run, ok, problem)
 	return { status = answer.status, headers = answer.headers, body = concat(answer.body), panic = panic,
 		redirect = answer.redirect }
@@ -123,6 +124,7 @@ function ops.execute(file, source, inputs, modules)
 	if ok then
 		chunk = problem
 		ok, value = xpcall(chunk, handler, env)
+		core.forget_libraries()
 		problem = not ok and value or nil
 	end
 	local globals = {}

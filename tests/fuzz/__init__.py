@@ -1,0 +1,1 @@
+"""Random programs against the two language fences: `python -m tests.fuzz`."""
