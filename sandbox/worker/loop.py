@@ -11,9 +11,10 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, NoReturn
 
-from sandbox.wire.codec import encode
+from sandbox.errors import ProtocolError
+from sandbox.wire.codec import decode, encode
 from sandbox.wire.frames import VERSION, Kind
-from sandbox.wire.framing import HEADER
+from sandbox.wire.framing import HEADER, MAX_FRAME
 from sandbox.worker.runtime import Runtime
 
 READ_SIZE: Final = 65_536
@@ -21,7 +22,32 @@ _CALL: Final = int(Kind.CALL)
 _NEST: Final = int(Kind.NEST)
 _HOST_RETURN: Final = int(Kind.HOST_RETURN)
 _HOST_RAISE: Final = int(Kind.HOST_RAISE)
+_RAISE: Final = int(Kind.RAISE)
 _NOTE: Final = int(Kind.NOTE)
+_LARGE: Final = 32 * 1024
+"""Bodies up to this many bytes cannot hold more lists, maps and entries than may cross."""
+
+
+def _crossing(body: bytes, refusal: int) -> bytes:
+    """`body` if it may cross to the engine, else a body of kind `refusal` that says why not.
+
+    The engine ends a worker that sends too much, as it must.  A plugin whose result is merely
+    large has an error that it can read, and its author too.
+    """
+    try:
+        if len(body) > MAX_FRAME:
+            raise ProtocolError(f"{len(body)} bytes are more than {MAX_FRAME}")
+        decode(body)
+    except ProtocolError as error:
+        text = f"what the plugin sends is too large: {error.message}"
+        return encode([refusal, _number(body), {"message": text, "type": "ValueError"}])
+    return body
+
+
+def _number(body: bytes) -> int:
+    """The id of a call in a body: its third byte begins it (msgpack's unsigned integers)."""
+    size = {0xCC: 1, 0xCD: 2, 0xCE: 4}.get(body[2], 0)
+    return int.from_bytes(body[3 : 3 + size], "big") if size else body[2]
 
 
 class Disconnected(Exception):
@@ -75,6 +101,8 @@ class Loop:
                 kind = body[1]
                 if kind == _CALL:
                     answer = handle(body, self)
+                    if len(answer) > _LARGE:
+                        answer = _crossing(answer, _RAISE)
                     data = len(answer).to_bytes(HEADER, "big") + answer
                     sent = write(data)
                     if sent != len(data):
@@ -88,6 +116,8 @@ class Loop:
 
     def call(self, body: bytes) -> bytes:
         """Send a host call and wait for its answer (the runtime's `Host.call`)."""
+        if len(body) > _LARGE and (refusal := _crossing(body, _HOST_RAISE)) is not body:
+            return refusal
         self._send(body)
         while True:
             incoming = self._next()
@@ -95,7 +125,8 @@ class Loop:
             if kind in (_HOST_RETURN, _HOST_RAISE):
                 return incoming
             if kind == _NEST:
-                self._send(self._runtime.handle(incoming, self))
+                answer = self._runtime.handle(incoming, self)
+                self._send(_crossing(answer, _RAISE) if len(answer) > _LARGE else answer)
             elif kind == _CALL:
                 self._waiting.append(incoming)
             elif kind == _NOTE:

@@ -26,7 +26,9 @@ import sandbox
 from sandbox import AsyncEngine, Engine, GuestError, GuestFunction, Limits, Policy, Stanza
 
 CASES = Path(__file__).parent / "cases"
-EXTENSIONS = {"lua": "lua", "python": "py"}
+EXTENSIONS = {"lua": "lua", "python": "py", "tengo": "tengo"}
+MODULE_LANGUAGES = ("lua", "python")
+"""What a case is run in unless it names its languages: Tengo has scripts and bare code only."""
 HOSTS = ("localhost", "two.localhost")
 ENGINES = ("Engine", "AsyncEngine")
 ISOLATIONS = ("confined", "process", "inline")
@@ -294,7 +296,7 @@ def all_cases() -> list[Case]:
     found = []
     for folder in sorted(path.parent for path in CASES.glob("*/steps.json")):
         spec = json.loads((folder / "steps.json").read_text())
-        for language in spec.get("languages", EXTENSIONS):
+        for language in spec.get("languages", MODULE_LANGUAGES):
             found.append(Case(folder, language, language))
         for label, mix in spec.get("mixes", {}).items():
             found.append(Case(folder, label, mix.get("*", "lua"), mix))
@@ -449,7 +451,7 @@ class Run:
             uri,
             headers=options.get("headers", {}),
             body=options.get("body", "").encode("latin-1"),
-            **{key: options[key] for key in ("host", "remote_addr") if key in options},
+            **{key: options[key] for key in ("host", "remote_addr", "settings") if key in options},
         )
         answer = self.engine.do("request", plugin, request)
         return {

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import NoReturn
 
+import msgpack
 import pytest
 
 from sandbox.wire.codec import decode, encode
@@ -330,3 +331,45 @@ def test_the_engine_hangs_up_during_a_host_call() -> None:
         assert next_frame(sock)[0] == Kind.HOST_CALL
 
     assert [one[1] for one in over_sockets(play).handled] == [1]
+
+
+class Large(FakeRuntime):
+    """Answers with more than may cross; asks for the engine's help with more than may cross."""
+
+    def handle(self, body: bytes, host: Host) -> bytes:
+        """See `Runtime`."""
+        incoming = decode(body)
+        number, operation = incoming[1], incoming[2]
+        value: object = {"text": "x" * 2_000_000, "list": [0] * 140_000, "lists": [[]] * 40_000}[
+            incoming[3][0]
+        ]
+        if operation == "give":
+            return raw(Kind.RETURN, number, value)
+        answer = decode(host.call(raw(Kind.HOST_CALL, 7, "keep", [value])))
+        assert answer[:2] == [Kind.HOST_RAISE, 7]
+        return raw(Kind.RETURN, number, answer[2]["message"])
+
+
+def raw(*fields: object) -> bytes:
+    """A body without any cap, as a runtime's own codec may make one."""
+    packed: bytes = msgpack.packb(list(fields))
+    return packed
+
+
+@pytest.mark.parametrize("operation", ["give", "ask"])
+@pytest.mark.parametrize("number", [0, 127, 200, 70_000, 2**32 - 1])
+@pytest.mark.parametrize(
+    ("what", "why"),
+    [("text", "more than 1048576"), ("list", "131072 entries"), ("lists", "32768 lists")],
+)
+def test_what_is_too_large_to_cross_is_an_error_not_a_death(
+    operation: str, number: int, what: str, why: str
+) -> None:
+    script = Script([call(number, operation, what)])
+    script.loop = Loop(Large(), script.read, script.write, leave)
+    kind, answered, *rest = script.run()[-1]
+    assert answered == number
+    text = rest[0]["message"] if operation == "give" else rest[0]
+    assert kind == (Kind.RAISE if operation == "give" else Kind.RETURN)
+    assert "too large" in text
+    assert why in text

@@ -1,0 +1,47 @@
+import server
+
+write = server.write
+cases = {
+    "nothing": lambda: None,
+    "text": lambda: write("hello"),
+    "several": lambda: (write("a", "b"), write("c")),
+    "empty": lambda: write(""),
+    "nil": lambda: write("a", None, "b"),
+    "float": lambda: write(1.5, " ", -0.25),
+    "bool": lambda: write(True, False),
+    "list": lambda: write([1, "a", [True]]),
+    "alone": lambda: write(404),
+    "status_nil": lambda: write(404, None),
+    "status_empty": lambda: write(404, ""),
+    "status_two": lambda: write(404, b"a", "b"),
+    "status_later": lambda: (write(404), write("x")),
+    "status_json": lambda: write({"Content-Type": ["application/json"]}, 404, "{}"),
+    "status_list": lambda: write(500, [1, 2]),
+    "status_after": lambda: write("a", 404, "b"),
+    "status_last": lambda: write(404, 201, "x"),
+    "nosniff": lambda: write({"X-Content-Type-Options": "y"}, 404, "z"),
+    "made": lambda: write(201, "made"),
+    "none": lambda: write(204, "nothing"),
+    "error": lambda: write(599, "x"),
+    "header": lambda: write({"X-A": ["1", "2"], "x-b": ["l"]}, "x"),
+    "header_add": lambda: (write({"X-A": "1"}), write({"X-A": "2"}, "x")),
+    "header_values": lambda: write({"X-A": 5}, {"X-B": True}, {"X-C": []}, {"X-D": None}, "x"),
+    "header_bad": lambda: write(
+        {"X A": "1", "": "2", "X-B": "a\r\nSet-Cookie: b=1\0c", "X:": "3"}, "x"
+    ),
+    "header_empty": lambda: write({}, "x"),
+    "header_number": lambda: write({True: "x"}),
+    "header_cookies": lambda: write({"Set-Cookie": ("a=1", "b=2")}, "x"),
+    "to": lambda: write(302, server.read("to")),
+    "moved": lambda: write(301, "/x?a=1&b=<2>'\""),
+    "permanent": lambda: write(308, "/x"),
+    "unknown": lambda: write(399, "/x"),
+    "unchanged": lambda: write(304, "/x"),
+    "redirect_nil": lambda: write({"Location": ["/hdr"]}, 302, None),
+    "redirect_both": lambda: write({"Location": ["/hdr"]}, 302, "/x"),
+    "redirect_typed": lambda: write({"Content-Type": "text/x"}, 302, "/x"),
+    "redirect_list": lambda: write(302, [1]),
+    "redirect_more": lambda: write(302, "/x", "more"),
+    "text_300": lambda: write("a", 300, "/x"),
+}
+cases[server.path.rpartition("/")[2]]()
