@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks import call, density, python_programs, scripts, start
+from benchmarks import call, density, http, python_programs, scripts, start, tengo
 from benchmarks.report import BENCHMARKS, Row, as_json, table
 
 _MODULES = (
@@ -18,6 +18,8 @@ _MODULES = (
     python_programs,
     start,
     density,
+    http,
+    tengo,
 )  # importing them registers their benchmarks
 
 

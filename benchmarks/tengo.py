@@ -11,6 +11,7 @@ import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,10 +38,8 @@ def _go(source: str, program: str) -> float:
         for text in ("", source):
             file = Path(folder, "program.tengo")
             file.write_text(text)
-            command = [program, str(file)]
-            best.append(
-                min(timed(lambda: subprocess.run(command, check=True)) for _ in range(5))
-            )
+            start = partial(subprocess.run, [program, str(file)], check=True)
+            best.append(min(timed(start) for _ in range(5)))
     return best[1] - best[0]
 
 

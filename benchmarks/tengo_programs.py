@@ -95,12 +95,14 @@ return sum
     "strings": (
         """
 text := import("text")
-parts := []
-for i := 1; i <= 50000; i++ {
-    parts = append(parts, text.to_upper("item " + i))
+work := func() {
+    parts := []
+    for i := 1; i <= 50000; i++ {
+        parts = append(parts, text.to_upper("item " + i))
+    }
+    return len(text.join(parts, ","))
 }
-joined := text.join(parts, ",")
-out := len(joined)
+out := work()  // globals this long could not leave the sandbox
 """,
         """
 local parts = {}
@@ -235,7 +237,8 @@ return #items
 text := import("text")
 page := ""
 for i := 0; i < 400; i++ {
-    page += `<li class="film"><a href="/film/` + i + `">Film ` + i + `</a> <b>` + i % 10 + `</b></li>`
+    page += `<li class="film"><a href="/film/` + i + `">Film ` + i + `</a> <b>` + i % 10 +
+        `</b></li>`
 }
 found := []
 for n := 0; n < 10; n++ {

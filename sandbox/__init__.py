@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sandbox.engine.scripts import Run
     from sandbox.engine.status import ModuleStatus
     from sandbox.errors import (
+        Busy,
         ConfigurationError,
         ConfinementUnavailable,
         EngineClosed,
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AsyncEngine",
+    "Busy",
     "Char",
     "ConfigurationError",
     "ConfinementUnavailable",
@@ -89,6 +91,7 @@ _HOMES: Final = {
     "engine.status": ("ModuleStatus",),
     "engine.scripts": ("Run",),
     "errors": (
+        "Busy",
         "ConfigurationError",
         "ConfinementUnavailable",
         "EngineClosed",

@@ -25,16 +25,19 @@ class Frame(NamedTuple):
 
     def __str__(self) -> str:
         column = f":{self.column}" if self.column else ""
-        return f"{self.file}:{self.line}{column}: in {self.function}"
+        function = f": in {self.function}" if self.function else ""
+        return f"{self.file}:{self.line}{column}{function}"
 
 
 class SandboxError(Exception):
     """Base of every error this package raises on purpose.
 
     `message` is the bare reason, `plugin` the plugin's name, `file`, `line` and `column` the place
-    in the plugin's source, `frames` the script's own stack, outermost first.  Unknown parts are
-    empty or 0.
+    in the plugin's source, `excerpt` that line where the language told it, `frames` the script's
+    own stack, outermost first.  Unknown parts are empty or 0.
     """
+
+    excerpt: str = ""
 
     def __init__(
         self,
@@ -173,6 +176,17 @@ def _amount(limit: str, value: float) -> str:
     if limit in _COUNTED:
         return f"{int(value)} {_COUNTED[limit]}"
     return f"{int(value)} bytes"
+
+
+class Busy(SandboxError):
+    """Too many requests wait for the plugin's scripts already; this one was not begun.
+
+    `retry_after` is when to try again, in seconds: an estimate from how long runs took lately.
+    """
+
+    def __init__(self, retry_after: float, *, plugin: str = "") -> None:
+        super().__init__("too many requests wait for this plugin", plugin=plugin)
+        self.retry_after = retry_after
 
 
 class SandboxCrashed(SandboxError):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +36,13 @@ class Manifest:
 
     def limits_within(self, allowed: Limits) -> Limits:
         """The plugin's own limits; raises `ConfigurationError` for one above the operator's."""
-        return allowed.replace(**dict(self.limits)).within(allowed)
+        return _within(self.limits, allowed) if self.limits else allowed
+
+
+@lru_cache(maxsize=1024)
+def _within(asked: tuple[tuple[str, str | float], ...], allowed: Limits) -> Limits:
+    """Kept, because it is asked at every request."""
+    return allowed.replace(**dict(asked)).within(allowed)
 
 
 def parse(data: bytes, *, plugin: str) -> Manifest:

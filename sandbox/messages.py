@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
+from typing import Final
 from urllib.parse import unquote
 
 from sandbox.errors import ConfigurationError
+from sandbox.values import Value
+
+
+@lru_cache(maxsize=256)
+def _canonical(name: str) -> str:
+    """A field's name as scripts see it; browsers send the same few with every request."""
+    return "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))
 
 
 class Headers(Mapping[str, str]):
@@ -50,8 +59,7 @@ class Headers(Mapping[str, str]):
         """Canonical names (`Content-Type`) to lists of values, as scripts see them."""
         lists: dict[str, list[str]] = {}
         for name, value in self._items:
-            canonical = "-".join(part[:1].upper() + part[1:].lower() for part in name.split("-"))
-            lists.setdefault(canonical, []).append(value)
+            lists.setdefault(_canonical(name), []).append(value)
         return lists
 
     def __repr__(self) -> str:
@@ -63,7 +71,8 @@ class Request:
     """One HTTP request (RFC 9110) for a script.
 
     `uri` is the request target as the client sent it, with its query.  `host` and `remote_addr`
-    are texts such as `127.0.0.1:8080`.
+    are texts such as `127.0.0.1:8080`.  `settings` is what the operator set for scripts to see:
+    plain data by name.
     """
 
     method: str
@@ -73,17 +82,17 @@ class Request:
     host: str = "localhost"
     remote_addr: str = ""
     proto: str = "HTTP/1.1"
+    settings: Mapping[str, Value] = field(default_factory=dict)
+    path: str = field(init=False, repr=False, compare=False)
+    """The unescaped path without the query."""
 
     def __post_init__(self) -> None:
         if not self.uri.startswith("/"):
             raise ConfigurationError(f"uri: {self.uri!r} does not begin with a slash")
         if not isinstance(self.headers, Headers):
             object.__setattr__(self, "headers", Headers(self.headers))
-
-    @property
-    def path(self) -> str:
-        """The unescaped path without the query."""
-        return unquote(self.uri.partition("?")[0], errors="surrogateescape")
+        path = unquote(self.uri.partition("?")[0], errors="surrogateescape")
+        object.__setattr__(self, "path", path)
 
     @property
     def query(self) -> str:
@@ -106,8 +115,20 @@ class Response:
         return self.body.decode("utf-8", "replace")
 
 
+# Where they differ between versions of Python, and from those of Go, which ServeMSX has.
+_PHRASES: Final = {
+    413: "Request Entity Too Large",
+    414: "Request URI Too Long",
+    416: "Requested Range Not Satisfiable",
+    418: "I'm a teapot",
+    422: "Unprocessable Entity",
+}
+
+
 def reason_phrase(status: int) -> str:
     """The standard phrase of a status, or an empty text for one that has none."""
+    if status in _PHRASES:
+        return _PHRASES[status]
     try:
         return HTTPStatus(status).phrase
     except ValueError:

@@ -36,8 +36,15 @@ def problem(text: str) -> None:
 
 
 def complaint(error: SandboxError) -> None:
-    """Write a plugin's error: `file:line: message`, then the plugin's own frames."""
-    lines = [place_and_message(error), *(f"  {frame}" for frame in reversed(error.frames))]
+    """Write a plugin's error: `file:line: message`, the line if it is known, with a mark below the
+    column, then the plugin's own frames."""
+    lines = [place_and_message(error)]
+    if error.excerpt:
+        lines.append(f"    {error.excerpt}")
+        # Columns count bytes; a mark beyond the end of a line that was cut would point nowhere.
+        before = error.excerpt.encode()[: max(error.column - 1, 0)].decode("utf-8", "replace")
+        lines.append("    " + "".join("\t" if c == "\t" else " " for c in before) + "^")
+    lines += [f"  {frame}" for frame in reversed(error.frames)]
     _write(sys.stderr, "\n".join(lines) + "\n")
 
 

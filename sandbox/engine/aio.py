@@ -36,7 +36,7 @@ _CALL: Final = int(Kind.CALL)
 _NEST: Final = int(Kind.NEST)
 _RETURN: Final = int(Kind.RETURN)
 _RAISE: Final = int(Kind.RAISE)
-MAX_APART: Final = 64
+MAX_APART: Final = 256
 """Requests and file operations of plugins that may be under way at a time; more wait."""
 
 _MAX_UNREAD: Final = 4 * 2**20
@@ -49,6 +49,10 @@ class Link(asyncio.Protocol):
     def __init__(self, driver: AsyncioDriver, worker: Worker) -> None:
         self.worker = worker
         self.greeting: asyncio.Future[None] = driver.loop.create_future()
+        self.opening = True
+        """Whether it has not greeted yet."""
+        self.unwanted: SandboxError | None = None
+        """Why it is ended as soon as it has."""
         self._driver = driver
         self._transport: asyncio.Transport | None = None
         self._watchdog: asyncio.TimerHandle | None = None
@@ -300,14 +304,24 @@ class AsyncioDriver:
         worker.socket.setblocking(False)
         link = Link(self, worker)
         worker.driver_state = link
-        await self.loop.create_connection(lambda: link, sock=worker.socket)
+        # Not given up when its client leaves: who has not told its pid cannot be reaped.
+        opening = self.loop.create_task(self._open(worker, link))
+        opening.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(opening)
+
+    async def _open(self, worker: Worker, link: Link) -> None:
+        late = None
         try:
             async with asyncio.timeout(GREETING_SECONDS):
+                await self.loop.create_connection(lambda: link, sock=worker.socket)
                 await link.greeting
         except TimeoutError:
-            raise self.kill(
-                worker, SandboxCrashed("the worker did not start in time", plugin=worker.plugin)
-            ) from None
+            late = SandboxCrashed("the worker did not start in time", plugin=worker.plugin)
+            raise late from None
+        finally:
+            link.opening = False
+            if late or link.unwanted:
+                self.kill(worker, late or link.unwanted)
 
     def call(
         self, worker: Worker, operation: str, arguments: list[Value], chain: Chain
@@ -328,6 +342,9 @@ class AsyncioDriver:
     ) -> SandboxError:
         """See `Driver.kill`."""
         link: Link | None = worker.driver_state
+        if link is not None and link.opening and worker.death is None and not wait:
+            link.unwanted = reason or SandboxCrashed("the worker was stopped")
+            return link.unwanted  # as soon as it has told its pid
         if link is not None:
             link.hang_up()
         death = worker.kill(reason, None if wait else self._when_dead)
@@ -344,6 +361,8 @@ class AsyncioDriver:
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
                 self.wake(line)  # our turn had come: it goes to the next
+            elif turn in line:
+                line.remove(turn)
             raise
 
     def wake(self, line: deque[asyncio.Future[None]]) -> None:

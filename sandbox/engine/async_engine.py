@@ -8,7 +8,6 @@ from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, TypeVar
 
-from sandbox import manifest
 from sandbox.engine.aio import AsyncioDriver
 from sandbox.engine.clock import Clock, SystemClock
 from sandbox.engine.core import WAITING, Core
@@ -53,6 +52,7 @@ class AsyncEngine:
         clock: Clock | None = None,
         checkpoint: float | str | None = None,
         data: PathLike | None = None,
+        queue: int = 100,
     ) -> None:
         self._core = Core(
             plugins=[os.fspath(folder) for folder in plugins],
@@ -66,7 +66,7 @@ class AsyncEngine:
         self._core.run = self._run
         every = None if checkpoint is None else parse_seconds("checkpoint", checkpoint)
         self._modules = Modules(self._core, groups, every)
-        self._scripts = Scripts(self._core, workers)
+        self._scripts = Scripts(self._core, workers, queue)
         self._storage = Storage(self._core, data)
         self._network = Network(self._core)
         self._driver: AsyncioDriver | None = None
@@ -206,9 +206,17 @@ class AsyncEngine:
 
     # ------------------------------------------------------------------ scripts and bare code
 
-    async def request(self, plugin: str, request: Request) -> Response:
-        """See `Engine.request`."""
-        return await self._run(self._scripts.request(plugin, request))
+    async def request(
+        self, plugin: str, request: Request, found: Source | StaticFile | None = None
+    ) -> Response:
+        """See `Engine.request`.  `found` is what `resolve` gave for it, where that was asked
+        already: it is not asked again then."""
+        return await self._run(self._scripts.request(plugin, request, found))
+
+    def renew(self, plugin: str) -> None:
+        """End the workers of a plugin's scripts: the next request starts new ones.  Runs that are
+        under way end first, and what the plugin keeps stays."""
+        self._scripts.pools.drop("script", plugin)
 
     def resolve(self, plugin: str, path: str) -> Source | StaticFile | None:
         """What would answer `path` (an unescaped URI path): a script, a file to be served as it
@@ -243,4 +251,4 @@ class AsyncEngine:
 
     def manifest(self, plugin: str) -> Manifest:
         """What a plugin folder says of itself.  Raises `UnknownPlugin`, `PluginError`."""
-        return manifest.read(self._core.plugins.folder(plugin))
+        return self._core.plugins.manifest(plugin)

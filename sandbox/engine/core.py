@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Coroutine, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,6 +36,7 @@ from sandbox.errors import (
     SandboxError,
 )
 from sandbox.limits import Limits
+from sandbox.manifest import Manifest
 from sandbox.policy import Policy
 from sandbox.values import Value
 from sandbox.wire.frames import Frame
@@ -86,6 +88,13 @@ class Core(Workers):
         self.timer_added: Callable[[], None] = lambda: None
         self.rests = Timers()
         """When sandboxes that died again and again have rested."""
+        self.next_sweep: float | None = None
+        """When idle workers are next looked at; None while there are none."""
+        self.sweep: Callable[[], None] = lambda: None
+        self.away: Callable[[Sandbox], AbstractContextManager[None]] = lambda sandbox: nullcontext()
+        """Entered while a sandbox waits for something out of this machine."""
+        self.gone: list[Callable[[Sandbox], None]] = []
+        """Told of each sandbox whose worker is gone."""
         self.next_checkpoint: float | None = None
         """When modules are next asked to save; None for never."""
         self.statuses: dict[Sandbox, dict[tuple[str, str], tuple[str, str]]] = {}
@@ -119,6 +128,8 @@ class Core(Workers):
 
     def forget(self, sandbox: Sandbox) -> None:
         """See `Workers.forget`."""
+        for tell in self.gone:
+            tell(sandbox)
         self.timers.forget(sandbox)
         self._items.pop(sandbox, None)
         self.statuses.pop(sandbox, None)
@@ -344,7 +355,12 @@ class Core(Workers):
 
     def next_due(self) -> float | None:
         """When `run_timers` next has something to do, by the clock; None when nothing waits."""
-        due = (self.timers.next_due(), self.rests.next_due(), self.next_checkpoint)
+        due = (
+            self.timers.next_due(),
+            self.rests.next_due(),
+            self.next_checkpoint,
+            self.next_sweep,
+        )
         return min((at for at in due if at is not None), default=None)
 
     async def run_timers(self) -> int:
@@ -355,6 +371,8 @@ class Core(Workers):
             await self.restart(rested[0])
         if self.next_checkpoint is not None and self.next_checkpoint <= now:
             await self.checkpoint()
+        if self.next_sweep is not None and self.next_sweep <= now:
+            self.sweep()
         while (due := self.timers.pop_due(now, mark)) is not None:
             sandbox, number = due
             count += 1
@@ -369,14 +387,15 @@ class Core(Workers):
 
     # ------------------------------------------------------------------ questions
 
-    def terms(self, plugin: str, kind: str, folder: Path) -> Limits:
+    def terms(self, plugin: str, kind: str, folder: Path, asked: Manifest | None = None) -> Limits:
         """The limits under which a plugin runs: the operator's, or less where its manifest says
-        so.  A plugin that asks for more than it may have is not run at all.
+        so.  A plugin that asks for more than it may have is not run at all.  `asked` is the
+        folder's manifest where it was read already.
 
         Raises `PolicyDenied` naming the missing grant, `ConfigurationError` naming the limit, and
         `PluginError` for a manifest that cannot be read.
         """
-        asked = manifest.read(folder)
+        asked = asked or manifest.read(folder)
         for capability in asked.capabilities:
             if not self.policy.allows(plugin, kind, capability):
                 raise PolicyDenied(capability, plugin=plugin)

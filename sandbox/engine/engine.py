@@ -42,12 +42,14 @@ class Engine:
     `"confined"` (the default), `"process"` (a worker without the kernel's jail) or `"inline"` (a
     thread of this process, for trusted plugins and debugging: limits are reported, not enforced).
     `groups` are lists of modules that trust each other and share one worker.  `workers` is how
-    many workers the scripts of one plugin, and bare code of one language, may have (default: the
-    number of processors).  `clock` is the time that timers run by.  `checkpoint` is how often, in
-    seconds or as a text such as `"30s"`, modules are asked to `save`, so that they are brought
-    back with that when their worker died; by default only when they are reloaded.  `data` is the
-    folder below which plugins keep their files and `memory` (made when first needed); without it
-    `memory` lasts as long as the engine, and plugins have no files of their own.
+    many workers the scripts of one plugin, and bare code of one language, may run at a time
+    (default: the number of processors).  `clock` is the time that timers run by.  `checkpoint` is
+    how often, in seconds or as a text such as `"30s"`, modules are asked to `save`, so that they
+    are brought back with that when their worker died; by default only when they are reloaded.
+    `data` is the folder below which plugins keep their files and `memory` (made when first
+    needed); without it `memory` lasts as long as the engine, and plugins have no files of their
+    own.  `queue` is how many requests may wait for the scripts of one plugin: one more raises
+    `Busy`.
 
     Raises `ConfinementUnavailable` when this kernel cannot confine and `isolation` is not one of
     the others, and `ConfigurationError` for arguments that make no sense.
@@ -66,6 +68,7 @@ class Engine:
         clock: Clock | None = None,
         checkpoint: float | str | None = None,
         data: PathLike | None = None,
+        queue: int = 100,
     ) -> None:
         self._core = Core(
             plugins=[os.fspath(folder) for folder in plugins],
@@ -81,7 +84,7 @@ class Engine:
         self._core.run = self._run
         every = None if checkpoint is None else parse_seconds("checkpoint", checkpoint)
         self._modules = Modules(self._core, groups, every)
-        self._scripts = Scripts(self._core, workers)
+        self._scripts = Scripts(self._core, workers, queue)
         self._storage = Storage(self._core, data)
         self._network = Network(self._core)
         self._lifecycle = threading.RLock()
@@ -253,7 +256,8 @@ class Engine:
 
         `panic(x)` in the script becomes the answer: an integer its status, anything else status
         500 with its text.  Raises `UnknownPlugin`, `PluginError` when the script fails,
-        `LimitExceeded`, `SandboxCrashed`, `ConfigurationError` for limits above the operator's.
+        `LimitExceeded`, `SandboxCrashed`, `ConfigurationError` for limits above the operator's, and
+        `Busy` when too many requests wait already.
         """
         return self._run(self._scripts.request(plugin, request))
 

@@ -58,7 +58,7 @@ def error_from(raised: dict[str, Any], plugin: str, limits: Limits) -> SandboxEr
     line = raised.get("line")
     column = raised.get("column")
     file = raised.get("file")
-    return PluginError(
+    error = PluginError(
         clean(raised.get("message", "")),
         type=kind,
         plugin=plugin,
@@ -67,3 +67,5 @@ def error_from(raised: dict[str, Any], plugin: str, limits: Limits) -> SandboxEr
         column=column if isinstance(column, int) else 0,
         frames=frames_of(raised.get("frames")),
     )
+    error.excerpt = one_line(raised.get("excerpt", ""))
+    return error

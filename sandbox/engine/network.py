@@ -25,7 +25,15 @@ class Network:
         self._core = core
         self._egress: Egress | None = None
         core.functions["http.request"] = self._request
+        self._under_way: dict[Sandbox, set[Traffic]] = {}
         core.closing.append(self.close)
+        core.gone.append(self._ended)
+
+    def _ended(self, sandbox: Sandbox) -> None:
+        """Nobody waits any more for what a worker asked for: it was killed, or its client left."""
+        for traffic in self._under_way.get(sandbox, ()):
+            if self._egress is not None:
+                self._egress.cancel(sandbox.name, traffic)
 
     def close(self) -> None:
         """End every request under way."""
@@ -47,15 +55,23 @@ class Network:
         traffic = Traffic(worker.limits.egress - meter.egress)
 
         def make() -> Answer:
+            if worker.death is not None:
+                raise PluginError("the worker is gone")
             return egress.request(call, grants, plugin=sandbox.name, traffic=traffic)
 
         used = 0.0
+        own = self._under_way.setdefault(sandbox, set())
+        own.add(traffic)
         try:
-            answer: Answer = await core.driver.apart(make)
+            with core.away(sandbox):
+                answer: Answer = await core.driver.apart(make)
         except LimitExceeded as limit:
             used = meter.egress + limit.used
         finally:
             meter.egress += traffic.total
+            own.discard(traffic)
+            if not own:
+                self._under_way.pop(sandbox, None)
         if used:
             raise core.over(sandbox, "egress", used)
         return {

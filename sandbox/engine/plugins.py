@@ -2,13 +2,17 @@
 
 Names and paths come from requests and from plugins, so every one is checked: plain names only,
 and nothing outside its folder, symbolic links included.  Files are read as bytes and never
-interpreted here.
+interpreted here.  What scripts are made of is kept while it is unchanged (`unchanged.py`), unless
+a symbolic link is on the way to it: where that leads is asked each time.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,10 +20,17 @@ from typing import Final
 from sandbox import manifest
 from sandbox.engine import runtimes
 from sandbox.engine.runtimes import RuntimeInfo
+from sandbox.engine.unchanged import Look, Unchanged, look
 from sandbox.errors import ConfigurationError, PluginError, UnknownPlugin
+from sandbox.manifest import Manifest
 
 MAX_SOURCE: Final = 256 * 1024
 """Longest source file in bytes: compilers need a multiple of it in memory."""
+
+_MAX_PLUGINS: Final = 1024
+_MAX_FILES: Final = 1024
+_MAX_KEPT: Final = 16 * 2**20  # bytes of source that are kept; more is read again
+_ENTRY_COST: Final = 100  # bytes that a name or a small object takes, roughly
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}", re.ASCII)
 _FOLDER: Final = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,254}")
@@ -27,12 +38,14 @@ _FOLDER: Final = re.compile(r"[^/\\\x00-\x1f.][^/\\\x00-\x1f]{0,254}")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A source file: its name relative to the plugin, its bytes, its language, its folder."""
+    """A source file: its name relative to the plugin, its bytes, its language, its folder, and
+    the folder's manifest where that was read along with it."""
 
     file: str
     content: bytes
     runtime: RuntimeInfo
     folder: Path
+    asked: Manifest | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +55,35 @@ class StaticFile:
     path: Path
 
 
-def read_source(path: Path, shown: str, plugin: str) -> bytes:
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A plugin's folder as it was found.
+
+    `names` are those in it, `mains` those of its main scripts, the first one first.  `asked` is
+    its manifest, or None where that could not be read: asking again says why.  `linked` says
+    whether a symbolic link leads here, so that nothing of it can be kept.
+    """
+
+    folder: Path
+    names: frozenset[str]
+    mains: tuple[str, ...]
+    asked: Manifest | None
+    linked: bool
+
+
+def read_source(path: Path, shown: str, plugin: str, within: Path | None = None) -> bytes:
     """The bytes of a source file, at most `MAX_SOURCE` of them, valid UTF-8 or not.
 
-    Raises `PluginError` naming the file when it is a folder, too long or unreadable.
+    With `within`, what is read is below that folder, even if somebody changes a symbolic link
+    at this very moment.  Raises `PluginError` naming the file when it is not a file, too long or
+    unreadable.
     """
     try:
-        with open(path, "rb") as file:
-            content = file.read(MAX_SOURCE + 1)
-            size = os.fstat(file.fileno()).st_size
+        number = _open_below(path, within) if within else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            content, size = _all_of(number)
+        finally:
+            os.close(number)
     except IsADirectoryError:
         raise PluginError(f"{shown} is a folder, not a script", plugin=plugin, file=shown) from None
     except OSError as error:
@@ -64,6 +97,47 @@ def read_source(path: Path, shown: str, plugin: str) -> bytes:
             file=shown,
         )
     return content
+
+
+def _all_of(number: int) -> tuple[bytes, int]:
+    """What is in an open file, at most a byte more than there may be, and its size."""
+    mode = os.fstat(number).st_mode
+    if stat.S_ISFIFO(mode) and not os.get_blocking(number):
+        raise OSError(errno.EINVAL, "it is a pipe")
+    with open(number, "rb", closefd=False) as file:
+        return file.read(MAX_SOURCE + 1), os.fstat(number).st_size
+
+
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # to open a pipe must not wait
+_STEP: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _open_below(path: Path, folder: Path) -> int:
+    """A descriptor to read `path` by.
+
+    Where its links lead is found out first; the way there is then walked name by name, and at
+    none of them is a link followed.  Raises `OSError` when it leads out of `folder` or has changed
+    meanwhile.
+    """
+    base = os.path.realpath(folder)
+    real = Path(os.path.realpath(path))
+    if not real.is_relative_to(base):
+        raise OSError(errno.EXDEV, "it leads out of its folder")
+    *steps, name = real.relative_to(base).parts
+    at = os.open(base, _STEP)
+    try:
+        for step in steps:
+            following = os.open(step, _STEP, dir_fd=at)
+            os.close(at)
+            at = following
+        return os.open(name, _READ | os.O_NOFOLLOW, dir_fd=at)
+    finally:
+        os.close(at)
+
+
+def _mains() -> list[str]:
+    """What a main script may be called."""
+    return [f"main.{extension}" for extension in runtimes.by_extension()]
 
 
 def _fits(*parts: str) -> bool:
@@ -80,6 +154,11 @@ class Plugins:
         for root in self.roots:
             if not root.is_dir():
                 raise ConfigurationError(f"plugins: {root} is not a folder")
+        self._places: Unchanged[str, Place] = Unchanged(_MAX_PLUGINS, _MAX_KEPT)
+        # A file is kept along with the place it was found in: another place, another file.
+        self._files: Unchanged[str, tuple[Place, Source | StaticFile]] = Unchanged(
+            _MAX_FILES, _MAX_KEPT
+        )
 
     # ------------------------------------------------------------------ modules
 
@@ -92,12 +171,15 @@ class Plugins:
         if _NAME.fullmatch(name):
             for root in self.roots:
                 for info in runtimes.installed().values():
+                    if not info.modules:
+                        continue
                     file = f"mod_{name}.{info.extension}"
                     for place in (f"mod_{name}/{name}", f"mod_{name}", name, "."):
                         path = root / place / file
                         tried = os.path.normpath(os.path.join(place, file))
                         if path.is_file() and self._inside(path, root):
-                            return Source(file, read_source(path, file, name), info, path.parent)
+                            content = read_source(path, file, name, root)
+                            return Source(file, content, info, path.parent)
         raise UnknownPlugin(f"{tried}: No such file or directory", plugin=name)
 
     def find_library(self, module: str, name: str) -> tuple[bytes, str] | str:
@@ -113,7 +195,7 @@ class Plugins:
             for folder in (source.folder, source.folder / f"mod_{name}"):
                 path = folder / file
                 if path.is_file() and self._inside(path, source.folder):
-                    return read_source(path, file, module), file
+                    return read_source(path, file, module, source.folder), file
         return f"{file}: No such file or directory"
 
     # ------------------------------------------------------------------ scripts
@@ -133,17 +215,45 @@ class Plugins:
 
     @staticmethod
     def _serves(folder: Path) -> bool:
-        names = {f"main.{extension}" for extension in runtimes.by_extension()}
-        return any((folder / name).exists() for name in {manifest.NAME, *names})
+        return any((folder / name).exists() for name in (manifest.NAME, *_mains()))
 
     def folder(self, plugin: str) -> Path:
         """The folder of a plugin with scripts.  Raises `UnknownPlugin`."""
+        return self.place(plugin).folder
+
+    def manifest(self, plugin: str) -> Manifest:
+        """What a plugin says of itself.  Raises `UnknownPlugin`, and as `manifest.parse` does."""
+        place = self.place(plugin)
+        return manifest.read(place.folder) if place.asked is None else place.asked
+
+    def place(self, plugin: str) -> Place:
+        """The folder of a plugin with scripts, and what is in it.  Raises `UnknownPlugin`."""
+        kept = self._places.get(plugin)
+        if kept is not None:
+            return kept
+        looks: list[Look] = []
         if _fits(plugin) and _FOLDER.fullmatch(plugin):
             for root in self.roots:
                 path = root / plugin
+                looks.append(look(path))
                 if path.is_dir() and self._serves(path) and self._inside(path, root):
-                    return path
+                    return self._looked(plugin, path, looks)
         raise UnknownPlugin(f"there is no plugin {plugin!r}", plugin=plugin)
+
+    def _looked(self, plugin: str, folder: Path, looks: list[Look]) -> Place:
+        names = frozenset(os.listdir(folder))
+        mains = tuple(name for name in _mains() if name in names)
+        path = folder / manifest.NAME
+        if manifest.NAME in names:
+            looks.append(look(path))
+        linked = folder.is_symlink()
+        try:
+            place = Place(folder, names, mains, manifest.read(folder), linked)
+        except PluginError:
+            return Place(folder, names, mains, None, linked)
+        if not linked and not path.is_symlink():
+            self._places.put(plugin, place, looks, _ENTRY_COST * (len(names) + 1))
+        return place
 
     def resolve(self, plugin: str, path: str) -> Source | StaticFile | None:
         """What answers the path below a plugin's folder: a script, a file, or nothing.
@@ -152,40 +262,89 @@ class Plugins:
         The manifest and names that begin with a dot are not there.  Raises `UnknownPlugin`, or
         `PluginError` for a script that cannot be read.
         """
-        folder = self.folder(plugin)
+        place = self.place(plugin)
         parts = [part for part in path.split("/") if part]
-        if _fits(*parts) and all(map(_FOLDER.fullmatch, parts)) and parts != [manifest.NAME]:
-            target = folder.joinpath(*parts)
-            if target.is_dir() and parts and self._inside(target, folder):
-                return self._main(target, folder, plugin)
-            if target.is_file() and self._inside(target, folder):
-                shown = "/".join(parts)
-                info = runtimes.by_extension().get(target.suffix[1:].lower())
-                if info is None:
-                    return StaticFile(target)
-                return Source(shown, read_source(target, shown, plugin), info, folder)
-        return self._main(folder, folder, plugin)
+        if (
+            parts
+            and parts[0] in place.names
+            and _fits(*parts)
+            and all(map(_FOLDER.fullmatch, parts))
+            and parts != [manifest.NAME]
+        ):
+            found = self._file(place, parts, plugin)
+            if found is not None:
+                return found
+            target = place.folder.joinpath(*parts)
+            if target.is_dir() and self._inside(target, place.folder):
+                return self._main(place, parts, plugin)
+        return self._main(place, [], plugin)
 
-    def _main(self, place: Path, folder: Path, plugin: str) -> Source | None:
-        for extension, info in runtimes.by_extension().items():
-            path = place / f"main.{extension}"
-            # A folder called main.lua is an error that its author should see, not a 404.
-            if path.exists() and self._inside(path, folder):
-                shown = str(path.relative_to(folder))
-                return Source(shown, read_source(path, shown, plugin), info, folder)
+    def _main(self, place: Place, parts: list[str], plugin: str) -> Source | None:
+        for name in _mains() if parts else place.mains:
+            found = self._file(place, [*parts, name], plugin, folders=True)
+            if isinstance(found, Source):
+                return found
         return None
 
+    def _file(
+        self, place: Place, parts: list[str], plugin: str, *, folders: bool = False
+    ) -> Source | StaticFile | None:
+        """The file of that path in a plugin's folder, if there is one.
+
+        With `folders`, a folder counts as well: one called main.lua is an error that its author
+        should see, not a 404.
+        """
+        key = "/".join((os.fspath(place.folder), *parts))
+        kept = self._files.get(key)
+        if kept is not None and kept[0] is place:
+            return kept[1]
+        path = Path(key)
+        looks = self._way(place, parts)
+        there = path.exists() if folders else path.is_file()
+        if not there or not self._inside(path, place.folder):
+            return None
+        shown = "/".join(parts)
+        info = runtimes.by_extension().get(path.suffix[1:].lower())
+        found: Source | StaticFile = StaticFile(path)
+        size = _ENTRY_COST
+        if info is not None:
+            content = read_source(path, shown, plugin, place.folder)
+            found = Source(shown, content, info, place.folder, place.asked)
+            size += len(content)
+        if looks is not None:
+            self._files.put(key, (place, found), looks, size)
+        return found
+
+    @staticmethod
+    def _way(place: Place, parts: Sequence[str]) -> list[Look] | None:
+        """What is on the way to a file of a plugin; None when a symbolic link is."""
+        looks, path = [], place.folder
+        for part in parts:
+            path = path / part
+            looks.append(look(path))
+            if path.is_symlink():
+                return None
+        return None if place.linked else looks
+
     def find_import(self, plugin: str, name: str, runtime: RuntimeInfo) -> tuple[str, bytes] | None:
-        """A file of a plugin's folder that a script of it imports: (file name, source)."""
-        folder = self.folder(plugin)
-        parts = name.split(".") if "/" not in name else name.split("/")
-        if not _fits(*parts) or not all(map(_NAME.fullmatch, parts)):
+        """A file of a plugin's folder that a script of it imports: (file name, source).
+
+        `name` is a module's name, or a path from the folder on, which ends with the extension.
+        """
+        place = self.place(plugin)
+        ending, plain = f".{runtime.extension}", _NAME
+        if name.endswith(ending):
+            name, plain = name.removesuffix(ending), _FOLDER
+            parts = name.split("/")
+        else:
+            parts = name.split(".") if "/" not in name else name.split("/")
+        if not _fits(*parts) or not all(map(plain.fullmatch, parts)):
             return None
-        path = folder.joinpath(*parts[:-1], f"{parts[-1]}.{runtime.extension}")
-        if not path.is_file() or not self._inside(path, folder):
+        parts[-1] += ending
+        if parts[0] not in place.names:
             return None
-        shown = str(path.relative_to(folder))
-        return shown, read_source(path, shown, plugin)
+        found = self._file(place, parts, plugin)
+        return (found.file, found.content) if isinstance(found, Source) else None
 
     @staticmethod
     def _inside(path: Path, folder: Path) -> bool:

@@ -1,9 +1,10 @@
 """Which languages there are: found by name through entry points, never imported here.
 
-A distribution offers a runtime in two groups of its metadata, both naming the same factory:
+A distribution offers a runtime in groups of its metadata that all name the same factory:
 
     sandbox.runtimes     the language's name      lua = "runtimes.lua.runtime:create"
     sandbox.file_types   its files' extension     lua = "runtimes.lua.runtime:create"
+    sandbox.modules      it has modules as well   lua = "runtimes.lua.runtime:create"
 """
 
 from __future__ import annotations
@@ -17,23 +18,32 @@ from sandbox.errors import ConfigurationError
 
 _RUNTIMES: Final = "sandbox.runtimes"
 _FILE_TYPES: Final = "sandbox.file_types"
+_MODULES: Final = "sandbox.modules"
 
 
 @dataclass(frozen=True, slots=True)
 class RuntimeInfo:
-    """One language: its name, its factory as `module:attribute`, and its file extension."""
+    """One language: its name, its factory as `module:attribute`, its file extension, and whether
+    modules can be written in it, or scripts and bare code only."""
 
     name: str
     factory: str
     extension: str
+    modules: bool = True
 
 
 @lru_cache(maxsize=1)
 def installed() -> dict[str, RuntimeInfo]:
     """Every runtime by name."""
     extensions = {point.value: point.name for point in entry_points(group=_FILE_TYPES)}
+    with_modules = {point.value for point in entry_points(group=_MODULES)}
     return {
-        point.name: RuntimeInfo(point.name, point.value, extensions.get(point.value, point.name))
+        point.name: RuntimeInfo(
+            point.name,
+            point.value,
+            extensions.get(point.value, point.name),
+            point.value in with_modules,
+        )
         for point in entry_points(group=_RUNTIMES)
     }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import mimetypes
 import os
-from collections import deque
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,15 +19,18 @@ from urllib.parse import quote
 from sandbox.engine.core import Core
 from sandbox.engine.faults import clean, error_from, one_line
 from sandbox.engine.plugins import MAX_SOURCE, Source, StaticFile, read_source
-from sandbox.engine.runtimes import RuntimeInfo, by_extension
+from sandbox.engine.pool import Pools
+from sandbox.engine.runtimes import by_extension
 from sandbox.engine.sandbox import Sandbox
 from sandbox.errors import (
+    ConfigurationError,
     LimitExceeded,
     Panic,
     PluginError,
     PolicyDenied,
     SandboxCrashed,
     SandboxError,
+    UnknownPlugin,
 )
 from sandbox.limits import Limits
 from sandbox.messages import Headers, Request, Response, plain, reason_phrase
@@ -37,7 +40,7 @@ from sandbox.wire.codec import encode
 from sandbox.wire.extensions import EncodeError
 
 log: Final = logging.getLogger("sandbox.engine")
-VERSION: Final = "0.05.204"
+VERSION: Final = "0.04.203"
 """What `server.version` says: M.VV.PPP, where PPP is the plugin engine's version (ServeMSX)."""
 
 
@@ -58,53 +61,15 @@ class Run:
     error: SandboxError | None = None
 
 
-class Pool:
-    """The workers of one plugin's scripts, or of bare code in one language."""
-
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.idle: list[Sandbox] = []
-        self.made = 0
-        self.waiting: deque[Any] = deque()
-
-
 class Scripts:
     """Runs scripts and bare code for one engine."""
 
-    def __init__(self, core: Core, workers: int | None) -> None:
+    def __init__(self, core: Core, workers: int | None, queue: int) -> None:
         self._core = core
-        self._size = workers or os.cpu_count() or 1
-        self._pools: dict[tuple[str, str, str, Limits], Pool] = {}
+        if queue < 0:
+            raise ConfigurationError(f"queue: {queue} is less than nothing")
+        self.pools = Pools(core, workers or os.cpu_count() or 1, queue)
         core.functions["plugin.file"] = self._plugin_file
-
-    # ------------------------------------------------------------------ pool
-
-    async def _take(self, kind: str, name: str, runtime: RuntimeInfo, limits: Limits) -> Sandbox:
-        key = (kind, name, runtime.name, limits)
-        pool = self._pools.get(key)
-        if pool is None:
-            pool = self._pools[key] = Pool(self._size)
-        while True:
-            if pool.idle:
-                return pool.idle.pop()
-            if pool.made < pool.size:
-                pool.made += 1
-                label = name or runtime.name
-                sandbox = Sandbox(label, kind, (name,), runtime, limits)
-                self._core.sandboxes.append(sandbox)
-                return sandbox
-            await self._core.driver.wait_in(pool.waiting)
-
-    def _give_back(self, kind: str, name: str, sandbox: Sandbox, *, keep: bool = True) -> None:
-        pool = self._pools[kind, name, sandbox.runtime.name, sandbox.limits]
-        if keep and sandbox.worker is not None and sandbox.worker.alive:
-            pool.idle.append(sandbox)
-        else:
-            pool.made -= 1
-            if sandbox in self._core.sandboxes:
-                self._core.sandboxes.remove(sandbox)
-            self._core.discard(sandbox)
-        self._core.driver.wake(pool.waiting)
 
     # ------------------------------------------------------------------ requests
 
@@ -120,20 +85,29 @@ class Scripts:
             uri_path = uri_path[len(prefix) :]
         return uri_path.lstrip("/")
 
-    async def request(self, plugin: str, request: Request) -> Response:
-        """Answer one request with a plugin's script or file; see `Engine.request`."""
-        found = self.resolve(plugin, request.path)
-        if found is None:
-            return plain(404, reason_phrase(404))
-        if isinstance(found, StaticFile):
-            return _static(found)
-        limits = self._core.terms(plugin, "script", self._core.plugins.folder(plugin))
+    async def request(
+        self, plugin: str, request: Request, found: Source | StaticFile | None = None
+    ) -> Response:
+        """Answer one request with a plugin's script or file; see `Engine.request`.
+
+        `found` is what `resolve` gave for it, where that was asked already.
+        """
+        try:
+            found = found or self.resolve(plugin, request.path)
+            if found is None:
+                return plain(404, reason_phrase(404))
+            if isinstance(found, StaticFile):
+                return _static(found)
+            limits = self._core.terms(plugin, "script", found.folder, found.asked)
+        except UnknownPlugin:
+            self.pools.drop("script", plugin)
+            raise
         return await self._run_script(plugin, found, request, limits)
 
     async def _run_script(
         self, plugin: str, source: Source, request: Request, limits: Limits
     ) -> Response:
-        sandbox = await self._take("script", plugin, source.runtime, limits)
+        sandbox = await self.pools.take("script", plugin, source.runtime, limits)
         keep = False
         try:
             arguments = [plugin, source.file, source.content, self._shown(plugin, request)]
@@ -146,7 +120,7 @@ class Scripts:
             keep = True
             raise
         finally:
-            self._give_back("script", plugin, sandbox, keep=keep)
+            self.pools.give_back(sandbox, keep=keep)
         return self._response(plugin, text_map(answer))
 
     def _shown(self, plugin: str, request: Request) -> dict[str, Value]:
@@ -164,6 +138,7 @@ class Scripts:
             "version": VERSION,
             "path": self._below(plugin, request.path).encode("utf-8", "surrogateescape"),
             "base_url": f"http://{request.host}/{plugin}/",
+            "settings": dict(request.settings),
         }
 
     def _response(self, plugin: str, answer: Mapping[str, Value]) -> Response:
@@ -219,14 +194,14 @@ class Scripts:
         arguments = [file, content, dict(inputs), given]
         encode(arguments)  # an input that cannot cross is the caller's mistake: raised here
         wanted = limits or self._core.limits
-        sandbox = await self._take("code", "", runtime, wanted)
+        sandbox = await self.pools.take("code", "", runtime, wanted)
         keep = False
         try:
             run = await self._execute_in(sandbox, arguments)
             # Workers for limits of one call only are not kept; a limit inside a run ends them.
             keep = wanted == self._core.limits and not isinstance(run.error, LimitExceeded)
         finally:  # whatever happened, its place in the pool is free again
-            self._give_back("code", "", sandbox, keep=keep)
+            self.pools.give_back(sandbox, keep=keep)
         return run
 
     async def _execute_in(self, sandbox: Sandbox, arguments: list[Value]) -> Run:
@@ -287,7 +262,7 @@ class Scripts:
 
         Raises `PluginError` with file and line when it does not compile.
         """
-        sandbox = await self._take("code", "", source.runtime, self._core.limits)
+        sandbox = await self.pools.take("code", "", source.runtime, self._core.limits)
         keep = False
         try:
             answer = await self._core.call(sandbox, "check", [source.file, source.content])
@@ -296,7 +271,7 @@ class Scripts:
             keep = True
             raise
         finally:
-            self._give_back("code", "", sandbox, keep=keep)
+            self.pools.give_back(sandbox, keep=keep)
         return (
             [name for name in answer if isinstance(name, str)] if isinstance(answer, list) else []
         )
@@ -316,11 +291,11 @@ def _headers(value: object) -> list[tuple[str, str]]:
         if not isinstance(item, list) or len(item) != 2 or not isinstance(item[1], list):
             continue
         name = item[0]
-        if not isinstance(name, str) or not name or not set(name) <= _TOKEN:
+        if not isinstance(name, str) or not _TOKEN.fullmatch(name):
             continue
         for one in item[1]:
             if isinstance(one, str):
-                text = "".join(" " if ord(c) < 32 or ord(c) == 127 else c for c in one)
+                text = _CONTROLS.sub(" ", one)
                 fields.append((name, text.encode("latin-1", "replace").decode("latin-1")))
     return fields
 
@@ -328,9 +303,8 @@ def _headers(value: object) -> list[tuple[str, str]]:
 _URL: Final = "%/:?#[]@!$&'()*+,;="  # what has a meaning in a URL (RFC 3986), and stays
 
 
-_TOKEN: Final = frozenset(
-    "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-)
+_TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def _static(found: StaticFile) -> Response:

@@ -103,7 +103,7 @@ class State:
     def __init__(self, way: int) -> None:
         self.runtime = LuaRuntime()
         self.runtime.start(_SETTINGS)
-        lua, core = self.runtime._lua, self.runtime._core
+        lua, core = self.runtime._machine.lua, self.runtime._core
         self.oracle = lua.compile(_ORACLE, name=b"=[sandbox] oracle", mode=b"t")(core)
         self.oracle[b"module"] = way == 0
         self.runs = 0

@@ -81,7 +81,7 @@ def test_a_stanza_stays_one_after_another_program_loaded_the_library() -> None:
 def test_libraries_that_programs_loaded_are_not_kept() -> None:
     fence = lua_run.Fence()
     fence.run(lua_programs.Program((), ("x",)), 2)
-    lua = fence.state(2).runtime._lua
+    lua = fence.state(2).runtime._machine.lua
     used = []
     for _ in range(2):
         for _ in range(60):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -161,6 +162,7 @@ def test_a_limit_is_a_death_as_well(engine: Engine) -> None:
 def test_functions_do_not_outlive_their_worker(
     engine: Engine, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.WARNING, "sandbox.engine")
     engine.load(HOST, "functions")
     assert engine.checkpoint() == 0
     assert "a function cannot cross" in caplog.text

@@ -168,9 +168,16 @@ class Egress:
         sent, received = traffic.sent - before[0], traffic.received - before[1]
         return _answer(hop, call, response.status, fields, body, decoded, (sent, received))
 
-    def cancel(self, plugin: str) -> None:
-        """End the calls of one plugin, from any thread, and close what was kept open for it."""
-        self._end([exchange for exchange in self._snapshot() if exchange.plugin == plugin])
+    def cancel(self, plugin: str, traffic: Traffic | None = None) -> None:
+        """End the calls of one plugin, from any thread, and close what was kept open for it.
+
+        With `traffic`, end only the call that counts there.
+        """
+        own = [exchange for exchange in self._snapshot() if exchange.plugin == plugin]
+        if traffic is not None:
+            self._end([exchange for exchange in own if exchange.traffic is traffic])
+            return
+        self._end(own)
         self._idle.forget(plugin)
 
     def close(self) -> None:

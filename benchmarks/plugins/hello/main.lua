@@ -1,0 +1,2 @@
+local server = require "server"
+server.write({ ["Content-Type"] = "application/json" }, '{"hello":"', server.read("name") or "world", '"}')
