@@ -11,16 +11,23 @@ from sandbox.worker.runtime import Host, Settings
 
 _PRELUDE: Final = (
     "core", "codec", "coroutine", "faults", "host", "environment", "bus", "format", "module",
-    "options", "loader", "script", "server", "dispatch",
+    "options", "loader", "script",
 )  # fmt: skip
+_PURE: Final = ("urls", "forms", "answers", "msx")
+"""Files that know nothing of the private table: each returns a table of functions."""
 
 
 class LuaRuntime:
     """One Lua state with the prelude loaded; see `sandbox.worker.runtime.Runtime`."""
 
     def __init__(self) -> None:
-        self._machine = Machine(resources.files("runtimes.lua") / "prelude", _PRELUDE)
+        folder = resources.files("runtimes.lua") / "prelude"
+        self._machine = Machine(folder, _PRELUDE)
         self._core: Any = self._machine.private
+        for name in _PURE:
+            self._core[name.encode()] = self._machine.load(folder / f"{name}.lua", name)
+        for name in ("server", "dispatch"):
+            self._machine.load(folder / f"{name}.lua", name)
         self._load_libraries()
         self._machine.ready()
 

@@ -6,11 +6,14 @@ plugin's own words and file names, never a path or a stack of ours.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
+from pathlib import Path
 from typing import Final
 
+from starlette.datastructures import Headers
 from starlette.responses import Response as HttpResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
@@ -19,6 +22,7 @@ from sandbox.engine.faults import one_line
 from sandbox.engine.plugins import StaticFile
 from sandbox.errors import (
     EngineClosed,
+    Frame,
     LimitExceeded,
     PluginError,
     SandboxCrashed,
@@ -26,6 +30,7 @@ from sandbox.errors import (
     UnknownPlugin,
 )
 from sandbox.messages import Response, plain, reason_phrase
+from sandbox.servers.sniffing import LENGTH, guessed
 
 log: Final = logging.getLogger("sandbox.servers.msx")
 
@@ -45,7 +50,7 @@ _OURS: Final = frozenset(
     | {name.lower() for name, _ in CORS}
 )
 _NO_BODY: Final = frozenset({204, 205, 304})
-_HTML: Final = re.compile(rb"\s*<(?:!doctype html|html|head|body)\b", re.IGNORECASE)
+_UNKNOWN: Final = "application/octet-stream"
 
 
 def sent(response: Response) -> HttpResponse:
@@ -53,21 +58,13 @@ def sent(response: Response) -> HttpResponse:
     body = b"" if response.status in _NO_BODY else response.body
     answer = HttpResponse(body, response.status)
     fields = response.headers.items_all()
-    if body and "content-type" not in {name.lower() for name, _ in fields}:
-        fields.append(("Content-Type", _kind(body)))
+    # What is encoded, is of a type that its bytes do not show.
+    if body and not {"content-type", "content-encoding"} & {name.lower() for name, _ in fields}:
+        fields.append(("Content-Type", guessed(body)))
     for name, value in fields:
         if name.lower() not in _OURS:
             answer.raw_headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
     return answer
-
-
-def _kind(body: bytes) -> str:
-    """The Content-Type of a body whose script named none: what ServeMSX guesses, in short."""
-    try:
-        body.decode("utf-8")
-    except UnicodeDecodeError:
-        return "application/octet-stream"
-    return "text/html; charset=utf-8" if _HTML.match(body) else "text/plain; charset=utf-8"
 
 
 def too_large(limit: int) -> HttpResponse:
@@ -79,16 +76,72 @@ def too_large(limit: int) -> HttpResponse:
 
 
 def static_file(found: StaticFile, scope: Scope) -> HttpResponse:
-    """A plugin's file: Starlette knows ranges, conditional requests and types."""
+    """A plugin's file; one whose name tells no type has that which it looks like.
+
+    Its fields are those that ServeMSX sends: the time of the last change stands for an ETag, and
+    what is no page needs no `nosniff` (no browser makes a page of it).
+    """
+    answer = media_file(found.path, scope)
+    if answer.headers.get("content-type") == _UNKNOWN and answer.status_code == 200:
+        with contextlib.suppress(OSError), open(found.path, "rb") as file:
+            answer.headers["content-type"] = guessed(file.read(LENGTH))
+    answer = isolated(answer)
+    if "content-security-policy" not in answer.headers and "etag" in answer.headers:
+        del answer.headers["x-content-type-options"]
+        # Of a file that has changed, a range is of no use (RFC 9110, section 13.1.5).
+        if Headers(scope=scope).get("if-range") not in (None, answer.headers.get("last-modified")):
+            scope["headers"] = [field for field in scope["headers"] if field[0] != b"range"]
+        del answer.headers["etag"]
+    return answer
+
+
+def media_file(path: Path, scope: Scope) -> HttpResponse:
+    """A file as it is: Starlette knows ranges, conditional requests and types."""
     try:
-        status = os.stat(found.path)
+        status = os.stat(path)
     except OSError:
         return sent(plain(404, reason_phrase(404)))
-    if not os.access(found.path, os.R_OK):
+    if not os.access(path, os.R_OK):
         return sent(plain(403, reason_phrase(403)))
     files = StaticFiles(check_dir=False)
-    answer = files.file_response(found.path, status, scope)
+    answer = files.file_response(path, status, scope)
     answer.headers["X-Content-Type-Options"] = "nosniff"
+    return answer
+
+
+# ---------------------------------------------------------------------- pages of plugins
+
+ISOLATION: Final = (
+    "sandbox allow-downloads allow-forms allow-modals allow-pointer-lock allow-popups "
+    "allow-popups-to-escape-sandbox allow-scripts"
+)
+"""The Content-Security-Policy of what plugins send: all that a page may do, except to have the
+origin of this server.  With it, a page of a stranger could act for the operator who opens it."""
+
+# Types which no browser shows as a document in which scripts run.
+_HARMLESS: Final = re.compile(
+    r"(?:text/(?:plain|css|csv|javascript|vtt)|application/(?:json|javascript|octet-stream|pdf|zip|"
+    r"vnd\.apple\.mpegurl|x-mpegurl)|(?:audio|video|font)/[a-z0-9.+\-]+|"
+    r"image/(?:png|jpeg|gif|webp|avif|bmp|x-icon|vnd\.microsoft\.icon))(?:\s*;[^,]*)?",
+    re.IGNORECASE,
+)
+
+
+# The note of a redirect: one link, which runs nothing, and no other markup.
+_NOTE: Final = re.compile(rb"""<a href="(?:https?://|/)[^"<>]*">[A-Za-z' ]*</a>\.\n\n""")
+
+
+def isolated(answer: HttpResponse) -> HttpResponse:
+    """An answer of a plugin, which has an origin of its own wherever it could be a page."""
+    kinds = [value for name, value in answer.raw_headers if name.lower() == b"content-type"]
+    if not kinds and not answer.body:
+        return answer
+    if kinds == [b"text/html; charset=utf-8"] and _NOTE.fullmatch(getattr(answer, "body", b"")):
+        return answer
+    # A comma would begin another type (WHATWG Fetch, "extract a MIME type").
+    if len(kinds) != 1 or not _HARMLESS.fullmatch(kinds[0].decode("latin-1").strip()):
+        # A second policy of the plugin's own can only forbid more.
+        answer.raw_headers.append((b"content-security-policy", ISOLATION.encode()))
     return answer
 
 
@@ -101,8 +154,31 @@ def author_text(error: SandboxError) -> str:
     return f"{place}{error.message}"
 
 
-def failed(plugin: str, error: SandboxError) -> Response:
-    """The answer to a request that failed, after a line in the log.
+_TENGO: Final = re.compile(r"(?:Parse|Compile|Runtime) Error: ")
+_MORE: Final = re.compile(r"(?: \(and \d+ more errors\))?\Z")
+
+
+def client_text(error: SandboxError, main: str = "") -> str:
+    """What the client of a failed script reads; `main` is the script's file.
+
+    An error in Tengo's words is shown as Tengo shows it: the message, then each place that led
+    there, the innermost first.  What ends the original from outside of a program has no places.
+    """
+    if error.column and error.message.startswith("runtime error:"):
+        return error.message
+    if not error.column or not _TENGO.match(error.message):
+        return author_text(error)
+    frames = error.frames or (Frame(error.file, error.line, "", error.column),)
+    places = "".join(
+        f"\n\tat {'(main)' if frame.file == main else frame.file}:{frame.line}:{frame.column}"
+        for frame in reversed(frames)
+    )
+    # How many errors were found besides, stands last.
+    return _MORE.sub(lambda more: places + more[0], error.message, count=1)
+
+
+def failed(plugin: str, error: SandboxError, main: str = "") -> Response:
+    """The answer to a request that failed, after a line in the log; `main` is the script's file.
 
     A refused capability is an error of the script like any other: the client asked for nothing
     forbidden, so it is 500, not 403.
@@ -110,17 +186,18 @@ def failed(plugin: str, error: SandboxError) -> Response:
     if isinstance(error, UnknownPlugin):
         # ServeMSX answers 500 with a path of its own; a name that is not there is 404.
         return plain(404, reason_phrase(404))
-    shown = one_line(plugin)
+    shown, about = one_line(plugin), {"plugin": plugin}
     if isinstance(error, LimitExceeded):
-        log.warning("plugin %s: %s", shown, one_line(error.message))
+        log.warning("plugin %s: %s", shown, one_line(error.message), extra=about)
         return plain(503, f"plugin {shown}: {error.limit} limit exceeded")
     if isinstance(error, EngineClosed):
         return plain(503, "the server is stopping")
     if isinstance(error, SandboxCrashed):
-        log.error("plugin %s: %s", shown, one_line(error.message))
+        log.error("plugin %s: %s", shown, one_line(error.message), extra=about)
         return plain(502, f"plugin {shown}: its worker died and was replaced")
     frames = " < ".join(one_line(str(frame)) for frame in reversed(error.frames))
     kind = error.type if isinstance(error, PluginError) else type(error).__name__
     text = one_line(author_text(error))
-    log.error("plugin %s: %s: %s%s", shown, kind, text, f" [{frames}]" if frames else "")
-    return plain(500, author_text(error))
+    where = f" [{frames}]" if frames else ""
+    log.error("plugin %s: %s: %s%s", shown, kind, text, where, extra=about)
+    return plain(500, client_text(error, main))

@@ -11,7 +11,7 @@ from sandbox.servers.running import listen
 
 PANICS = {
     "404": ("404", "404", 404, "Not Found\n"),
-    "418": ("418", "418", 418, "I'm a Teapot\n"),
+    "418": ("418", "418", 418, "I'm a teapot\n"),
     "200": ("200", "200", 200, "OK\n"),
     "204": ("204", "204", 204, ""),
     "304": ("304", "304", 304, ""),
@@ -44,15 +44,21 @@ WRITES = {
     "order": ("w('a', 'b') w() w(nil) w('c')", "w('a', 'b'); w(); w(None); w('c')", 200, "abc"),
     "scalars": ("w(true, 1.5, false)", "w(True, 1.5, False)", 200, "true1.5false"),
     "nothing": ("", "pass", 200, ""),
-    "status": ("w(404, 'gone')", "w(404, 'gone')", 404, "gone"),
+    "status": ("w(404, 'gone')", "w(404, 'gone')", 404, "gone\n"),
     "status_alone": ("w(404)", "w(404)", 404, ""),
     "status_before": ("w(201) w('made')", "w(201); w('made')", 201, "made"),
     "no_content": ("w(204, 'dropped')", "w(204, 'dropped')", 204, ""),
     "too_low": ("w(99, 'x')", "w(99, 'x')", 500, "Internal Server Error\n"),
     "too_high": ("w(1000, 'x')", "w(1000, 'x')", 500, "Internal Server Error\n"),
-    "redirect": ("w(302, '/a?b')", "w(302, '/a?b')", 302, ""),
-    "redirect_split": ("w(301, '/a\\r\\nX-Bad: 1')", "w(301, '/a\\r\\nX-Bad: 1')", 301, ""),
-    "redirect_text": ("w(307, '/\u00e9?\u20ac#a%20')", "w(307, '/\u00e9?\u20ac#a%20')", 307, ""),
+    "redirect": ("w(302, '/a?b')", "w(302, '/a?b')", 302, '<a href="/a?b">Found</a>.\n\n'),
+    "redirect_split": (
+        "w(301, '/a\\r\\nX-Bad: 1')", "w(301, '/a\\r\\nX-Bad: 1')",
+        301, '<a href="/a\r\nX-Bad: 1">Moved Permanently</a>.\n\n',
+    ),
+    "redirect_text": (
+        "w(307, '/\u00e9?\u20ac#a%20')", "w(307, '/\u00e9?\u20ac#a%20')",
+        307, '<a href="/\u00e9?\u20ac#a%20">Temporary Redirect</a>.\n\n',
+    ),
     "headers": (
         "w({['X-A'] = {'1', '2'}, ['X-B'] = 'b'}, 201, 'x')",
         "w({'X-A': ['1', '2'], 'X-B': 'b'}, 201, 'x')", 201, "x",

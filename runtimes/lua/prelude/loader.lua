@@ -174,12 +174,46 @@ function ops.discard(name, host)
 	if api then release(api, true) end
 end
 
+-- Where what is no code at `at` ends: a comment or a string; nil where there is none.
+local function skipped(source, at)
+	local level = source:match("^%-%-%[(=*)%[", at) or source:match("^%[(=*)%[", at)
+	local finish, _
+	if level then _, finish = source:find("]" .. level .. "]", at, true)
+	elseif source:find("^%-%-", at) then finish = source:find("\n", at, true)
+	elseif source:find("^[\"']", at) then
+		finish = at
+		repeat
+			finish = source:find("[\\" .. source:sub(at, at) .. "]", finish + 1)
+			local escape = finish and source:sub(finish, finish) == "\\"
+			if escape then finish = finish + 1 end
+		until not escape
+	else return nil end
+	return finish or #source
+end
+
+-- Iterates over the names in a chunk that compiles; comments and strings hold none.
+local function names_in(source)
+	local at = 1
+	return function()
+		while true do
+			at = source:find("[%a_%-%[\"']", at)
+			if not at then return nil end
+			local name = source:match("^[%a_][%w_]*", at)
+			if name then
+				at = at + #name
+				return name
+			end
+			at = (skipped(source, at) or at) + 1
+		end
+	end
+end
+
 -- check(file, source): compile only; returns the names it uses, for `sandbox check`.
 function ops.check(file, source)
 	local chunk, problem = core.compile(source, file, {})
 	if not chunk then error(problem, 0) end
 	local names, seen = setmetatable({}, core.list_mt), {}
-	for name in source:gmatch "[%a_][%w_]*" do
+	for name in names_in(source) do
 		if not seen[name] and #names < 20000 then
 			seen[name] = true
 			names[#names + 1] = name

@@ -4,7 +4,7 @@ local core = ...
 
 local xpcall, error, next, type, tostring = xpcall, error, next, type, tostring
 local setmetatable, load, mathtype, rawequal = setmetatable, load, math.type, rawequal
-local concat = table.concat
+local concat, getmetatable = table.concat, debug.getmetatable
 local fault, ops = core.fault, core.ops
 
 ---------------------------------------------------------------------------------- panic
@@ -165,6 +165,7 @@ function core.inspect(value, depth)
 	for i = 1, math.min(rawlen(value), 1000) do parts[i] = core.inspect(rawget(value, i), depth + 1) end
 	table.sort(keys)
 	for _, key in ipairs(keys) do parts[#parts + 1] = key .. ": " .. core.inspect(rawget(value, key), depth + 1) end
-	local is_list = #keys == 0
+	-- The empty table is a map, unless it came as a list: as when it crosses.
+	local is_list = #keys == 0 and (#parts > 0 or core.is_list_mt[getmetatable(value) or false])
 	return (is_list and "[" or "{") .. concat(parts, ", ") .. (is_list and "]" or "}")
 end

@@ -25,10 +25,14 @@ elif what == "allform":
 elif what == "twice":
     body = server.read()
     field = server.read("b")
-    show([
-        "nothing" if field is None else field, body.decode(), server.read().decode(),
-        server.read("b") or "nothing",
-    ])
+    show(
+        [
+            "nothing" if field is None else field,
+            body.decode(),
+            server.read().decode(),
+            server.read("b") or "nothing",
+        ]
+    )
 elif what == "changed":
     server.header["Content-Type"] = ["application/x-www-form-urlencoded"]
     show(server.read("a"))

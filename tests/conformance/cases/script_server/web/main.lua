@@ -30,6 +30,7 @@ elseif what == "props" then
 elseif what == "headers" then
 	server.header.Foo = { "x" }
 	show { server.header["X-Test"], server.header["x-test"] or "nothing", server.header.Foo }
+elseif what == "host" then show { server.host, server.header.Host or "nothing" }
 elseif what == "log" then
 	server.log_inf("info", 1, { 2 }, { a = 1 }, nil, "b", true)
 	server.log_err("a\nb\27[31m")

@@ -58,6 +58,8 @@ elif what == "props":
 elif what == "headers":
     server.header["Foo"] = ["x"]
     show([server.header["X-Test"], server.header.get("x-test", "nothing"), server.header["Foo"]])
+elif what == "host":
+    show([server.host, server.header.get("Host", "nothing")])
 elif what == "log":
     server.log_inf("info", 1, [2], {"a": 1}, None, b"b", True)
     server.log_err("a\nb\x1b[31m")
