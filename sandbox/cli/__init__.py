@@ -1,4 +1,4 @@
-"""The command line: `sandbox serve | run | check`.
+"""The command line: `sandbox serve | run | check | install | uninstall | list`.
 
 One file per command; this one puts the parser together and turns errors into one line and an
 exit status: 0 well, 1 a plugin (or the machine) failed, 2 the command was used wrongly.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from sandbox.cli import check, run, serve
+from sandbox.cli import check, packages, run, serve
 from sandbox.cli.output import problem
 from sandbox.errors import ConfigurationError, SandboxError
 
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"sandbox {version(DISTRIBUTION)}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, run, check):
+    for command in (serve, run, check, packages):
         command.add_to(commands)
     return top
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sandbox.engine.workers import ISOLATIONS
@@ -45,12 +45,12 @@ def add_isolation(parser: argparse.ArgumentParser) -> None:
 def add_limits(parser: argparse.ArgumentParser) -> None:
     """`--cpu` and so on: one option for each limit."""
     for name, default, about in _LIMITS:
-        parser.add_argument(
-            f"--{name}", default=default, metavar=default, help=f"{about} (default: {default})"
-        )
+        parser.add_argument(f"--{name}", metavar=default, help=f"{about} (default: {default})")
 
 
-def limits_of(options: argparse.Namespace) -> Limits:
-    """The limits that were asked for; raises `ConfigurationError` naming a bad one."""
-    given = {name.replace("-", "_") for name, _, _ in _LIMITS}
-    return Limits(**{name: getattr(options, name) for name in given})
+def limits_of(options: argparse.Namespace, others: Mapping[str, Any] | None = None) -> Limits:
+    """The limits that were asked for, before `others`; `ConfigurationError` naming a bad one."""
+    names = [name.replace("-", "_") for name, _, _ in _LIMITS]
+    asked = {name: getattr(options, name) for name in names}
+    given = {name: text for name, text in asked.items() if text is not None}
+    return Limits().replace(**{**(others or {}), **given})

@@ -6,23 +6,25 @@ import argparse
 import asyncio
 import logging
 import re
+import signal
 import sys
-from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
 
+from sandbox.cli import configuration
 from sandbox.cli.bundle import bundled_plugins
+from sandbox.cli.configuration import Configuration
 from sandbox.cli.options import add_isolation, add_limits, command, limits_of
-from sandbox.cli.output import result
+from sandbox.cli.output import problem, result
 from sandbox.engine.async_engine import AsyncEngine
 from sandbox.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from sandbox.servers.house import House
+
 _ADDRESS: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^:\[\]]+)):(\d{1,5})", re.ASCII)
 EXTRA: Final = "plugin-sandbox[servers]"
-
-Serve: TypeAlias = Callable[
-    [AsyncEngine, str, int, Callable[[str], None]], Coroutine[Any, Any, None]
-]
 
 
 def add_to(commands: Any) -> None:
@@ -32,7 +34,7 @@ def add_to(commands: Any) -> None:
         "serve",
         serve,
         "Serve the plugins of a folder over HTTP; prints its address once it listens.",
-        "sandbox serve --http 127.0.0.1:8080 --dir /srv/msx",
+        "sandbox serve --http 127.0.0.1:8080 --dir /srv/msx --grant http:api.example.org",
     )
     parser.add_argument(
         "--http",
@@ -43,6 +45,29 @@ def add_to(commands: Any) -> None:
     parser.add_argument(
         "--dir", metavar="DIR", help="serve DIR/plugins (default: the bundled plugins)"
     )
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="keep there what plugins store (default: data in --dir; nowhere without one)",
+    )
+    parser.add_argument(
+        "--grant",
+        action="append",
+        default=[],
+        metavar="CAPABILITY",
+        help="grant a capability to every plugin, such as http:10.1.2.3:8090; may be repeated",
+    )
+    parser.add_argument(
+        "--config", metavar="FILE", help="grants, limits and settings, as JSON or TOML"
+    )
+    parser.add_argument(
+        "--workers", type=int, metavar="N", help="how many workers run scripts at most"
+    )
+    parser.add_argument(
+        "--token-only",
+        action="store_true",
+        help="only who shows the token is an operator, even from this machine: for proxies",
+    )
     add_limits(parser)
     add_isolation(parser)
 
@@ -50,30 +75,95 @@ def add_to(commands: Any) -> None:
 def serve(options: argparse.Namespace) -> int:
     """Serve until SIGINT or SIGTERM."""
     host, port = _address(options.http)
-    front_end = _front_end()
-    folder = Path(options.dir) / "plugins" if options.dir else bundled_plugins()
-    limits = limits_of(options)
+    msx, running = _front_end()
+    known = configuration.read(Path(options.config)) if options.config else Configuration()
+    if options.workers is not None and options.workers < 1:
+        raise ConfigurationError(f"--workers: {options.workers} is not a positive number")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
-    def started(address: str) -> None:
-        result(address)
-        sys.stdout.flush()
+    engine_of = _engine_maker(options, known)
+    with running.listen(host, port) as listener, running.kept_signals() as came:
+        told = False
 
-    async def run() -> None:
-        async with AsyncEngine([folder], limits=limits, isolation=options.isolation) as engine:
-            await front_end(engine, host, port, started)
+        def started(address: str) -> None:
+            nonlocal told
+            if not told:  # who reads our output reads one address
+                result(address)
+                sys.stdout.flush()
+            told = True
+            for number in came:
+                signal.raise_signal(number)
 
-    asyncio.run(run())
+        # A new engine each time: a restart is to forget what plugins have in memory.
+        while asyncio.run(_once(msx, engine_of(), options, known, listener, started)):
+            pass
     return 0
 
 
-def _front_end() -> Serve:
+async def _once(
+    msx: ModuleType,
+    engine: AsyncEngine,
+    options: argparse.Namespace,
+    known: Configuration,
+    listener: Any,
+    started: Any,
+) -> bool:
+    """Serve once; True when the server is to start again."""
+    async with engine:
+        house = _house(engine, options, known)
+        try:
+            _tell_token(house)
+            again: bool = await msx.serve(house, listener, started)
+            return again
+        finally:
+            house.close()
+
+
+def _engine_maker(options: argparse.Namespace, known: Configuration) -> Any:
+    root = Path(options.dir) if options.dir else None
+    folder = root / "plugins" if root else bundled_plugins()
+    data = Path(options.data) if options.data else root / "data" if root else None
+    settings: dict[str, Any] = {
+        "limits": limits_of(options, known.limits),
+        "isolation": options.isolation,
+        "workers": options.workers,
+        "data": data,
+    }
+    return lambda: AsyncEngine([folder], **settings)
+
+
+def _house(engine: AsyncEngine, options: argparse.Namespace, known: Configuration) -> House:
+    from sandbox.servers.access import is_loopback
+    from sandbox.servers.house import House
+    from sandbox.servers.settings import Settings
+
+    return House(
+        engine,
+        Path(options.dir) if options.dir else None,
+        loopback=is_loopback(_address(options.http)[0]) and not options.token_only,
+        grants=[*options.grant, *known.everyone()],
+        plugin_grants=known.some(),
+        settings=Settings().changed(known.settings),
+    )
+
+
+def _tell_token(house: House) -> None:
+    """Show the operator's token, once, to whoever started the server."""
+    if not house.access.made:
+        return
+    if house.root is not None:
+        problem(f"the operator's token, kept in {house.root / 'admin-token'}: {house.admin}")
+    elif not house.access.loopback:
+        problem(f"the operator's token until the server ends: {house.admin}")
+
+
+def _front_end() -> tuple[ModuleType, ModuleType]:
     # Late: the other commands work without the packages that this needs.
     try:
-        from sandbox.servers import msx
+        from sandbox.servers import msx, running
     except ModuleNotFoundError as error:
         raise ConfigurationError(f"{error.name} is missing: install {EXTRA}") from None
-    return msx.serve
+    return msx, running
 
 
 def _address(text: str) -> tuple[str, int]:

@@ -1,8 +1,8 @@
 """The HTTP front end: `/{plugin}/[path]` runs a plugin's script or sends its file.
 
-Owns the way from an ASGI request to `AsyncEngine` and back (`answers.py` makes the answers), and
-puts the CORS fields on every answer, because the pages that use plugins come from elsewhere.
-Knows no language and starts no processes.
+Owns the way from an ASGI request to one of our own pages (`routes.py`) or to `AsyncEngine`, and
+back (`answers.py` makes the answers), and puts the CORS fields on every answer, because the pages
+that use plugins come from elsewhere.  Knows no language and starts no processes.
 
 Where ServeMSX and its document disagree, or ServeMSX is unsafe, the choice is explained at the
 place: `/{plugin}` without a slash, unknown plugins, CONNECT.
@@ -12,11 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import re
+import socket
 from collections.abc import Callable
 from typing import Final
+from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
 from starlette.types import Message, Receive, Scope, Send
@@ -24,11 +28,23 @@ from starlette.types import Message, Receive, Scope, Send
 from sandbox.engine.async_engine import AsyncEngine
 from sandbox.engine.faults import one_line
 from sandbox.engine.plugins import MAX_SOURCE, Source, StaticFile
-from sandbox.errors import SandboxError
+from sandbox.errors import Busy, SandboxError, UnknownPlugin
 from sandbox.messages import Headers, Request, Response, plain, reason_phrase
-from sandbox.servers.answers import CORS_FIELDS, author_text, failed, sent, static_file, too_large
-from sandbox.servers.page import POLICY, Entry, page
-from sandbox.servers.running import Server, address_of, listen
+from sandbox.servers.access import is_loopback
+from sandbox.servers.answers import (
+    CORS_FIELDS,
+    failed,
+    isolated,
+    sent,
+    static_file,
+    too_large,
+)
+from sandbox.servers.house import House
+from sandbox.servers.moment import Moment
+from sandbox.servers.paths import cleaned, moved
+from sandbox.servers.replies import Refused
+from sandbox.servers.routes import Page, Routes, is_folder
+from sandbox.servers.running import Server, address_of
 from sandbox.wire.framing import MAX_FRAME
 
 log: Final = logging.getLogger("sandbox.servers.msx")
@@ -37,17 +53,23 @@ MAX_BODY: Final = MAX_FRAME - MAX_SOURCE - 128 * 1024
 """Longest request body in bytes: it travels to the worker in one frame, beside the script's
 source and the request's head (uvicorn takes heads of 64 KiB at most)."""
 
+_HOST: Final = re.compile(r"[A-Za-z0-9.\-_~%!$&'()*+,;=:\[\]]*", re.ASCII)
+_MAX_QUERY: Final = 8192
+
 _AUTHORITY: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 
 
-def create_app(engine: AsyncEngine) -> Starlette:
+def create_app(engine: AsyncEngine, house: House | None = None) -> Starlette:
     """The front end for `engine` as an application for any ASGI server.
 
-    The caller closes the engine.  Routes added to the application come before plugins.
+    Without a `house` there is one that keeps nothing, whose token alone makes an operator.  The
+    caller closes engine and house.  Routes added to the application come before plugins.
     """
+    house = house or House(engine, None, loopback=False)
     app = Starlette(exception_handlers={Exception: _internal_error})
+    app.state.house = house
     elsewhere = app.router.default
-    front = FrontEnd(engine)
+    front = FrontEnd(engine, house)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         await (front.answer if scope["type"] == "http" else elsewhere)(scope, receive, send)
@@ -58,16 +80,30 @@ def create_app(engine: AsyncEngine) -> Starlette:
     return app
 
 
-async def serve(engine: AsyncEngine, host: str, port: int, started: Callable[[str], None]) -> None:
-    """Serve `engine` until SIGINT or SIGTERM, then return.  Port 0 takes a free one.
+async def serve(
+    house: House, listener: socket.socket, started: Callable[[str], None] = lambda _: None
+) -> bool:
+    """Serve a house's engine until SIGINT, SIGTERM or `/restart`; True after `/restart`.
 
-    `started` is called with the address (`http://127.0.0.1:8080/`) once connections are taken.
-    Raises `ConfigurationError` when the address cannot be had.
+    The listening socket stays open, so that the next server finds who came meanwhile.  `started`
+    is called with the address (`http://127.0.0.1:8080/`) once connections are taken.
     """
-    with listen(host, port) as listener:
-        address = address_of(listener)
-        server = Server(create_app(engine), lambda: started(address), engine.close)
-        await server.serve([listener])
+    address = address_of(listener)
+    # Whatever was said before: only this machine's own addresses are loopback.
+    house.access.loopback &= is_loopback(listener.getsockname()[0])
+    server = Server(create_app(house.engine, house), lambda: started(address), house.engine.close)
+    again = False
+
+    def restart() -> None:
+        nonlocal again
+        again = server.should_exit = True
+
+    house.restart = restart
+    try:
+        await server.serve([listener.dup()])  # uvicorn closes its own
+    finally:
+        house.restart = None
+    return again and not server.signalled
 
 
 async def _internal_error(_: HttpRequest, error: Exception) -> HttpResponse:
@@ -80,8 +116,10 @@ async def _internal_error(_: HttpRequest, error: Exception) -> HttpResponse:
 class FrontEnd:
     """Answers requests with one engine."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, engine: AsyncEngine, house: House) -> None:
+        self._engine, self._house = engine, house
+        self._routes = Routes(house, house.egress)
+        self._moment = Moment()
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request (ASGI)."""
@@ -107,15 +145,30 @@ class FrontEnd:
             return sent(plain(405, reason_phrase(405)))
         if not target.startswith("/"):
             return sent(plain(400, "the request target must be a path"))
-        request = _request(scope, target)
-        if request.path == "/":
-            return self._page(scope)
+        if not _HOST.fullmatch(_field(scope, b"host")):
+            # It becomes part of links, in pages of ours and of plugins.
+            return sent(plain(400, "malformed Host header"))
+        request = _request(scope, target, self._house)
+        path = cleaned(request.path) + ("/" if is_folder(request.path) else "")
+        if path != request.path:
+            return moved(path, request.query, method)
+        own = self._routes.find(path)
+        if own is not None:
+            return await _own(own, HttpRequest(scope, receive))
+        return await self._plugins(request, scope, receive)
+
+    async def _plugins(
+        self, request: Request, scope: Scope, receive: Receive
+    ) -> HttpResponse | None:
         plugin, slash, _ = request.path[1:].partition("/")
         if not plugin or not slash:
             # The document is silent on /{plugin} without a slash; ServeMSX answers 404, and a
             # redirect would make two addresses of one page.
             return sent(plain(404, reason_phrase(404)))
+        found: Source | StaticFile | None = None
         try:
+            if plugin in self._house.disabled:
+                raise UnknownPlugin("it is switched off", plugin=plugin)
             found = self._engine.resolve(plugin, request.path)
             if isinstance(found, StaticFile):
                 return static_file(found, scope)
@@ -123,22 +176,28 @@ class FrontEnd:
             if body is None:
                 return too_large(MAX_BODY)
             whole = Request(
-                method, request.uri, request.headers, body,
-                request.host, request.remote_addr, request.proto,
+                request.method, request.uri, request.headers, body,
+                request.host, request.remote_addr, request.proto, request.settings,
             )  # fmt: skip
-            response = await self._unless_gone(plugin, whole, receive)
+            response = await self._unless_gone(plugin, whole, found, receive)
+        except Busy as error:
+            log.info("plugin %s: %s", one_line(plugin), error.message)
+            answer = sent(plain(503, error.message))
+            answer.headers["Retry-After"] = str(math.ceil(error.retry_after))
+            return answer
         except SandboxError as error:
-            response = failed(plugin, error)
+            response = failed(plugin, error, found.file if isinstance(found, Source) else "")
         except _Gone:
             response = None
-        return None if response is None else sent(response)
+        return None if response is None else isolated(sent(response))
 
     async def _unless_gone(
-        self, plugin: str, request: Request, receive: Receive
+        self, plugin: str, request: Request, found: Source | None, receive: Receive
     ) -> Response | None:
         """The engine's answer; None, and an ended script, when the client leaves before."""
         task = asyncio.current_task()
         gone = False
+        watcher: asyncio.Task[None] | None = None
 
         async def watch() -> None:
             nonlocal gone
@@ -148,35 +207,22 @@ class FrontEnd:
             if task is not None:
                 task.cancel()
 
-        watcher = asyncio.create_task(watch())
+        def begin() -> None:
+            nonlocal watcher
+            watcher = asyncio.create_task(watch())
+
+        self._moment.add(begin)  # most answers are there before anybody could leave
         try:
-            return await self._engine.request(plugin, request)
+            return await self._engine.request(plugin, request, found)
         except asyncio.CancelledError:
             if not gone or task is None or task.uncancel() > 0:
                 raise
             log.info("plugin %s: the client left before the answer", one_line(plugin))
             return None
         finally:
-            watcher.cancel()
-
-    # ------------------------------------------------------------------ the start page
-
-    def _page(self, scope: Scope) -> HttpResponse:
-        if scope["method"] not in ("GET", "HEAD"):
-            return sent(plain(405, reason_phrase(405)))
-        entries = [self._entry(name) for name in self._engine.plugin_names()]
-        policy = {"Content-Security-Policy": POLICY}
-        return HttpResponse(page(entries), headers=policy, media_type="text/html")
-
-    def _entry(self, name: str) -> Entry:
-        label, language, problem = name, "", ""
-        try:
-            main = self._engine.resolve(name, "")
-            language = main.runtime.name if isinstance(main, Source) else ""
-            label = self._engine.manifest(name).label or name
-        except SandboxError as error:
-            problem = author_text(error)
-        return Entry(name, label, language, problem)
+            self._moment.discard(begin)
+            if watcher is not None:
+                watcher.cancel()
 
 
 class _Gone(Exception):
@@ -186,10 +232,25 @@ class _Gone(Exception):
 # ---------------------------------------------------------------------- requests
 
 
-def _request(scope: Scope, target: str) -> Request:
-    """The request without its body."""
-    query = scope["query_string"].decode("latin-1")
-    headers = Headers([(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]])
+async def _own(page: Page, request: HttpRequest) -> HttpResponse | None:
+    """The answer of one of our own pages."""
+    try:
+        return await page(request)
+    except Refused as refused:
+        answer = refused.answer()
+        if refused.status == 413:
+            answer.headers["Connection"] = "close"  # what is left of the body is not read
+        return answer
+    except ClientDisconnect:
+        return None
+
+
+def _request(scope: Scope, target: str, house: House) -> Request:
+    """The request without its body, and without the operator's token."""
+    withheld = house.access.withheld
+    target, query = withheld(target), withheld(scope["query_string"].decode("latin-1"))
+    fields = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]]
+    headers = Headers([(name, withheld(value)) for name, value in fields])
     client = scope.get("client") or ("", 0)
     server = scope.get("server") or ("localhost", None)
     return Request(
@@ -199,7 +260,19 @@ def _request(scope: Scope, target: str) -> Request:
         host=headers.get("host") or _address(*server),
         remote_addr=_address(*client) if client[0] else "",
         proto=f"HTTP/{scope['http_version']}",
+        settings=house.seen(_device(query)),
     )
+
+
+def _field(scope: Scope, name: bytes) -> str:
+    return next((value.decode("latin-1") for known, value in scope["headers"] if known == name), "")
+
+
+def _device(query: str) -> str:
+    """The id that Media Station X put into a query."""
+    if "id=" not in query:
+        return ""
+    return next((value for name, value in parse_qsl(query[:_MAX_QUERY]) if name == "id"), "")
 
 
 def _address(host: str, port: int | None) -> str:

@@ -1,68 +1,121 @@
-"""The start page of the HTTP front end: which plugins there are, as one HTML document.
+"""The web page: one document with the plugins in it, its style and its script.
 
-Owns the markup and its escaping.  Everything shown comes from strangers' manifests, so all of it
-is escaped; the page loads nothing, runs no script, and its style is inline.
+The document lists the plugins for browsers that run no scripts; the script replaces that by what
+the admin API says (`admin.py`).  All that comes from manifests is escaped here and text there, and
+the document's policy lets no other script run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import hashlib
+import re
+from collections.abc import Awaitable, Callable
+from functools import cache, partial
 from html import escape
-from typing import Final
-from urllib.parse import quote
+from importlib.resources import files
+from typing import Any, Final, TypeAlias
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from sandbox.servers.house import House
+from sandbox.servers.logos import logo
+from sandbox.servers.overview import Overview
+from sandbox.servers.replies import Refused
+
+Page: TypeAlias = Callable[[Request], Awaitable[Response]]
+
+STATIC: Final = "/static/"
+_KINDS: Final = {"page.css": "text/css", "page.js": "text/javascript"}
+_HOST: Final = re.compile(r"[A-Za-z0-9.\-]{1,253}(?::[0-9]{1,5})?", re.ASCII)
+_NONE: Final = "<li>There are no plugins here yet.</li>\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One plugin on the page.  `language` is empty without a main script, `problem` when well."""
+class WebPage:
+    """The page of one house."""
 
-    name: str
-    label: str
-    language: str
-    problem: str = ""
+    def __init__(self, house: House) -> None:
+        self._overview = Overview(house)
 
+    def find(self, path: str) -> Page | None:
+        """What is at an unescaped path, or None."""
+        if path == "/":
+            return self._document
+        if path == "/favicon.ico":
+            return logo
+        name = path.removeprefix(STATIC)
+        if path.startswith(STATIC) and name in _KINDS:
+            return partial(_static, name)
+        return None
 
-POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'"
-"""The page's Content-Security-Policy: should escaping ever fail, nothing runs all the same."""
-
-_HEAD: Final = """<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Plugins</title>
-<style>
-:root { color-scheme: light dark; }
-body { font: 1rem/1.5 system-ui, sans-serif; max-width: 40rem; margin: 0 auto; padding: 1rem; }
-ul { list-style: none; padding: 0; }
-li { border: 1px solid #8886; border-radius: .5rem; margin: .5rem 0; padding: .75rem 1rem; }
-a { display: block; font-weight: 600; overflow-wrap: anywhere; }
-small { opacity: .75; overflow-wrap: anywhere; }
-.problem { color: #c33; overflow-wrap: anywhere; margin: .25rem 0 0; }
-</style>
-</head>
-<body>
-<h1>Plugins</h1>
-"""
-_NONE: Final = "<p>There are no plugins here yet.</p>\n"
-_TAIL: Final = "</body>\n</html>\n"
+    async def _document(self, request: Request) -> Response:
+        if request.method not in ("GET", "HEAD"):
+            raise Refused(405)
+        items = "".join(_item(self._overview.brief(name)) for name in self._overview.names())
+        fields = {
+            "Cache-Control": "no-store",
+            "Content-Security-Policy": policy(request.headers.get("host", "")),
+            "Referrer-Policy": "no-referrer",  # the address may have held the token
+            "X-Content-Type-Options": "nosniff",
+            "X-Frame-Options": "DENY",
+        }
+        document = _template().replace("<!-- plugins -->\n", items or _NONE)
+        return Response(document, headers=fields, media_type="text/html")
 
 
-def page(entries: Iterable[Entry]) -> str:
-    """The whole document."""
-    items = "".join(map(_item, entries))
-    return _HEAD + (f"<ul>\n{items}</ul>\n" if items else _NONE) + _TAIL
+def policy(host: str) -> str:
+    """The document's Content-Security-Policy, where the client found it at `host`.
+
+    Plugins are of the same origin, so that "'self'" would let their scripts run here, too, should
+    escaping ever fail: where a source can be written with its path, it is.
+    """
+    own = f"{host}{STATIC}" if _HOST.fullmatch(host) else "'self'"
+    return (
+        f"default-src 'none'; script-src {own}; style-src {own}; img-src 'self'; "
+        "connect-src 'self'; form-action 'none'; base-uri 'none'; frame-ancestors 'none'; "
+        "require-trusted-types-for 'script'"
+    )
 
 
-def _item(entry: Entry) -> str:
-    # A name that is no UTF-8 on disk holds surrogates: they are linked as bytes, shown as "?".
-    link = quote(entry.name.encode("utf-8", "surrogateescape"))
-    about = " &middot; ".join(_text(part) for part in (entry.name, entry.language) if part)
-    problem = f'<p class="problem">{_text(entry.problem)}</p>' if entry.problem else ""
-    label = _text(entry.label or entry.name)
-    return f'<li><a href="/{link}/">{label}</a><small>{about}</small>{problem}</li>\n'
+def _item(plugin: dict[str, Any]) -> str:
+    about = " &middot; ".join(_text(plugin[key]) for key in ("name", "language") if plugin[key])
+    problem = f'<p class="problem">{_text(plugin["problem"])}</p>' if plugin["problem"] else ""
+    off = " (switched off)" if plugin["state"] == "disabled" else ""
+    link = f'<a class="button" href="/{plugin["link"]}/">{_text(plugin["label"])}</a>'
+    return f'<li class="plugin">{link}<p class="about">{about}{off}</p>{problem}</li>\n'
 
 
 def _text(text: str) -> str:
     return escape(text.encode("utf-8", "replace").decode("utf-8"))
+
+
+# ---------------------------------------------------------------------- the files
+
+
+@cache
+def _file(name: str) -> bytes:
+    return (files("sandbox.servers") / "web" / name).read_bytes()
+
+
+@cache
+def _template() -> str:
+    """The document without plugins; its style and script change their addresses as they change."""
+    text = _file("page.html").decode("utf-8")
+    for name in _KINDS:
+        text = text.replace(f"{STATIC}{name}", f"{STATIC}{name}?{_digest(name)}")
+    return text
+
+
+def _digest(name: str) -> str:
+    return hashlib.sha256(_file(name)).hexdigest()[:16]
+
+
+async def _static(name: str, request: Request) -> Response:
+    if request.method not in ("GET", "HEAD"):
+        raise Refused(405)
+    fresh = request.url.query == _digest(name)
+    fields = {
+        "Cache-Control": "max-age=31536000, immutable" if fresh else "no-cache",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(_file(name), headers=fields, media_type=_KINDS[name])

@@ -12,6 +12,7 @@ import signal
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Generator
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -53,6 +54,24 @@ def address_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
+@contextlib.contextmanager
+def kept_signals() -> Generator[list[int], None, None]:
+    """Keeps the signals that come while no `Server` runs, such as between two of them: whoever
+    has started the next one finds them in the list, in order."""
+    came: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    before = {
+        number: signal.signal(number, lambda number, _: came.append(number)) for number in _SIGNALS
+    }
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class Server(uvicorn.Server):
     """A uvicorn that tells when it listens, and whose end by a signal is a clean end.
 
@@ -72,10 +91,20 @@ class Server(uvicorn.Server):
                 server_header=False,
                 lifespan="off",
                 ws="none",
+                # By name: httptools, which uvicorn takes when it is there, is faster and knows only
+                # a list of methods; scripts answer whatever method a client makes up.
+                http="h11",
             )
         )
+        self.signalled = False
+        """Whether a signal asked for the end."""
         self._when_started = started
         self._give_up = give_up
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """See uvicorn."""
+        self.signalled = True
+        super().handle_exit(sig, frame)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """See uvicorn."""

@@ -10,6 +10,7 @@ from collections.abc import MutableMapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -130,7 +131,7 @@ def test_start_page(served: Served) -> None:
     assert 'href="/a%20b%C3%A9/"' in page.text
     assert "manifest.json:1: manifest.json is not JSON" in page.text
     assert "main.lua is a folder" in page.text
-    assert "<script" not in page.text
+    assert page.text.count("<script") == 1
     assert "linked" not in page.text
     assert served.ask("/", "HEAD").body == b""
     assert served.ask("/", "POST", b"x").status == 405
@@ -198,10 +199,9 @@ def test_static_files(served: Served) -> None:
         ("/linked/", 404, "Not Found\n"),
         ("/only_files/", 404, "Not Found\n"),
         ("/echo/empty", 404, "Not Found\n"),
-        ("//echo/", 404, "Not Found\n"),
         ("/" + "x" * 300 + "/", 404, "Not Found\n"),
         ("/" + "%C3%A9" * 200 + "/", 404, "Not Found\n"),
-        ("/greedy/", 500, "Limits.cpu: 3600.0 is more than the operator allows, which is 1.0\n"),
+        ("/greedy/", 500, "Limits.cpu: 3600.0 is more than the operator allows, which is 0.5\n"),
         ("/syntax_lua/", 500, "main.lua:1: unexpected symbol near '='\n"),
         ("/syntax_python/", 500, "main.py:1: invalid syntax\n"),
         ("/raises_lua/", 500, "main.lua:2: it <broke>\n"),
@@ -236,8 +236,14 @@ TRAVERSALS = [
 @pytest.mark.parametrize("path", TRAVERSALS, ids=range(len(TRAVERSALS)))
 def test_paths_stay_inside(served: Served, path: str) -> None:
     answer = served.ask(f"/echo/{path}")
-    assert answer.status == 200
-    assert answer.body.startswith(b"main.lua|")
+    if answer.status == 301:  # to the path without dots, which leads nowhere else
+        target = answer.header("location")
+        assert target.startswith("/")
+        assert not target.startswith("//")
+        assert "/.." not in unquote(target) or "/...." in target
+        answer = served.ask(target)
+        assert answer.status != 301
+    assert answer.status == 404 or answer.body.startswith((b"main.lua|", b"<!DOCTYPE html>"))
     assert SECRET.encode() not in answer.body
     assert "x-bad" not in answer.headers
 

@@ -22,7 +22,7 @@ from sandbox.engine.plugins import MAX_SOURCE
 from sandbox.values import GuestError, GuestFunction, Stanza
 
 BOUND = 60.0
-COMMANDS = ("serve", "run", "check")
+COMMANDS = ("serve", "run", "check", "install", "uninstall", "list")
 Cli = Callable[..., tuple[int, str, str]]
 
 
@@ -166,7 +166,7 @@ def test_run_a_plugin_folder(cli: Cli, write: Write) -> None:
     write("p/manifest.json", "{}")
     assert cli("run", main_script) == (1, "\n", "sandbox: the answer's status is 404\n")
     status, shown = run_json(cli, main_script, "--request", "x?y")
-    assert (status, shown["ok"], shown["output"], shown["status"]) == (1, False, "x", 404)
+    assert (status, shown["ok"], shown["output"], shown["status"]) == (1, False, "x\n", 404)
     other = write("p/main.py", "import server\nserver.write('python')")
     assert cli("run", other) == (0, "python\n", "")
 
@@ -211,6 +211,7 @@ def test_check_the_bundled_plugins(cli: Cli) -> None:
         "ok mod_visitors.py: module; python; asks for timer",
         "ok hello_lua: script; lua; asks for memory",
         "ok hello_python: script; python; asks for memory",
+        "ok hello_tengo: script; tengo; asks for memory",
     ]
 
 

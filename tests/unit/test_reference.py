@@ -27,6 +27,7 @@ EXCLUDED = (
     "memoryview",
 )
 GUIDE = (DOCS / "plugins.md").read_text(encoding="utf-8")
+TENGO = (DOCS / "tengo.md").read_text(encoding="utf-8")
 
 
 def test_the_host_api_page_is_current() -> None:
@@ -47,10 +48,11 @@ def test_the_guide_names_what_the_declarations_name() -> None:
 
 @pytest.fixture(scope="module")
 def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The guide's code blocks, each in the file that its first line names."""
+    """The code blocks of both guides, each in the file that its first line names."""
     root = tmp_path_factory.mktemp("guide")
-    blocks = re.findall(r"```(?:lua|python)\n(?:--|#) (\S+)\n(.*?)```", GUIDE, re.DOTALL)
-    assert len(blocks) == 4
+    pattern = r"```(?:lua|python|go)\n(?:--|#|//) (\S+)\n(.*?)```"
+    blocks = re.findall(pattern, GUIDE + TENGO, re.DOTALL)
+    assert len(blocks) == 6
     for name, source in blocks:
         path = root / name
         path.parent.mkdir(exist_ok=True)
@@ -58,7 +60,7 @@ def examples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-@pytest.mark.parametrize("plugin", ["counter", "counter_py"])
+@pytest.mark.parametrize("plugin", ["counter", "counter_py", "counter_tengo", "visits"])
 def test_script_examples(examples: Path, plugin: str) -> None:
     with Engine([examples]) as engine:
         first = engine.request(plugin, Request("GET", f"/{plugin}/"))
