@@ -83,6 +83,15 @@ class Policy:
         """Whether `plugin`, run as `kind`, may use `capability`."""
         return any(covers(granted, capability) for granted in self.grants(plugin, kind))
 
+    def adding(self, *grants: str, plugins: Mapping[str, Iterable[str]] | None = None) -> Policy:
+        """This policy with more grants, for every plugin and for some."""
+        given = {name: frozenset(some) for name, some in (plugins or {}).items()}
+        merged = {
+            name: self._plugins.get(name, frozenset()) | given.get(name, frozenset())
+            for name in {*self._plugins, *given}
+        }
+        return Policy(*self._everyone, *grants, plugins=merged, base=self._base)
+
     def named(self) -> frozenset[str]:
         """Every capability that was granted by name, to anybody."""
         return self._everyone.union(*self._plugins.values())

@@ -14,12 +14,14 @@ from sandbox.worker.runtime import Host, Settings
 _PRELUDE: Final = (
     "values", "text", "operators", "access", "floats", "strconv", "builtins", "format", "codec",
     "faults", "host", "encodings", "json_syntax", "regexp", "elementary", "special", "bessel",
-    "calendar", "durations", "layouts", "rand_table", "random", "program", "urls", "server",
-    "dispatch",
+    "calendar", "durations", "layouts", "rand_table", "random", "program",
 )  # fmt: skip
 _LIBRARY: Final = (
     "base64", "enum", "fmt", "hex", "json", "math", "rand", "text", "times",
 )  # fmt: skip
+_PURE: Final = ("urls", "forms", "answers", "msx")
+"""Files of the Lua runtime that know nothing of it: each returns a table of functions."""
+_SERVER: Final = ("answers", "outside", "server", "dispatch")
 _LAST_RANGES: Final = ((0x20000, 0x323B0), (0xE0000, 0xE01F0))
 
 
@@ -31,6 +33,12 @@ class TengoRuntime:
         self._machine = Machine(root / "prelude", _PRELUDE, answer)
         self._private: Any = self._machine.private
         self._private[b"set_unprintable"](_unprintable())
+        shared = resources.files("runtimes") / "lua" / "prelude"
+        pure = self._private[b"pure"]
+        for name in _PURE:
+            pure[name.encode()] = self._machine.load(shared / f"{name}.lua", name)
+        for name in _SERVER:
+            self._machine.load(root / "prelude" / f"{name}.lua", name)
         library = self._private[b"library"]
         for name in _LIBRARY:
             library[name.encode()] = self._machine.load(root / "stdlib" / f"{name}.lua", name)

@@ -55,6 +55,11 @@ class Symbol:
     type: Type = Type.UNKNOWN
     lua: str = ""
     """The emitter's name for it."""
+    direct: bool = False
+    """A function that is only ever called, by this name and with as many arguments as it takes:
+    neither side needs the argument count."""
+    library: str = ""
+    """The builtin module that the variable holds, and nothing else ever."""
     predefined: bool = False
     """A name of the host's, such as `panic`: kind BUILTIN, but unlike a builtin assignable."""
 
@@ -68,3 +73,5 @@ class Function:
     """Its variables in the order of their definitions, parameters first."""
     result: Type = Type.UNKNOWN
     """What a call gives, when that is known."""
+    direct: bool = False
+    """The function of a variable that is `Symbol.direct`."""

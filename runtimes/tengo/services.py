@@ -46,16 +46,18 @@ def _compile(
     With `relative`, names are paths from the importing file on.
     """
     known = {key: (shown, text) for key, shown, text in modules}
+    absent: dict[str, str] = {}
 
     def find(importer: str, name: str) -> tuple[str, str, bytes] | None:
         key = _joined(importer, name) if relative else name
-        if key is None:
-            return None
-        packed = key.encode("utf-8", "surrogateescape")
-        if packed not in known:
+        packed = None if key is None else key.encode("utf-8", "surrogateescape")
+        if packed is not None and packed not in known:
             raise _Needed(key)
-        shown, text = known[packed]
-        return None if text is None else (key, _text(shown), text)
+        shown, text = (b"", None) if packed is None else known[packed]
+        if key is None or text is None:
+            absent[f"module '{name}' not found"] = f"{key or name}.tengo"
+            return None
+        return key, _text(shown), text
 
     try:
         program = compile_program(
@@ -68,7 +70,11 @@ def _compile(
     except _Needed as needed:
         return ["need", needed.args[0].encode("utf-8", "surrogateescape")]
     except TengoSyntaxError as error:
+        if relative and error.message in absent:
+            error.message = f"module file path error: {error.message} at: {absent[error.message]}"
         return _fault(error)
+    except RecursionError:  # nesting that the parser allows and the emitter takes more room for
+        return ["fault", "Compile Error: nesting too deep", _text(file), 1, 1, ""]
     return _packed(program)
 
 
@@ -78,8 +84,9 @@ def _packed(program: Program) -> list[Any]:
 
 
 def _fault(error: TengoSyntaxError) -> list[Any]:
-    message = f"{error.phase}: {error.message}"
-    return ["fault", message, error.file, error.pos.line, error.pos.column]
+    more = f" (and {error.more} more errors)" if error.more else ""
+    message = f"{error.phase}: {error.message}{more}"
+    return ["fault", message, error.file, error.pos.line, error.pos.column, error.line_text]
 
 
 def _joined(importer: str, name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""The command line: `sandbox serve | run | check | install | uninstall | list`.
+"""The command line: `sandbox serve | run | check | compile | install | uninstall | list`.
 
 One file per command; this one puts the parser together and turns errors into one line and an
 exit status: 0 well, 1 a plugin (or the machine) failed, 2 the command was used wrongly.
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Final
 
-from sandbox.cli import check, packages, run, serve
+from sandbox.cli import check, compile, packages, run, serve
 from sandbox.cli.output import problem
 from sandbox.errors import ConfigurationError, SandboxError
 
@@ -26,13 +26,13 @@ def parser() -> argparse.ArgumentParser:
     """The parser of every command."""
     top = argparse.ArgumentParser(
         prog="sandbox",
-        description="Runs plugins that strangers wrote, in Lua and restricted Python, "
+        description="Runs plugins that strangers wrote, in Lua, Tengo and restricted Python, "
         "inside confined worker processes.",
         epilog="example: sandbox run hello.lua",
     )
     top.add_argument("--version", action="version", version=f"sandbox {version(DISTRIBUTION)}")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (serve, run, check, packages):
+    for command in (serve, run, check, compile, packages):
         command.add_to(commands)
     return top
 

@@ -241,6 +241,10 @@ class AsyncEngine:
         """See `Engine.names_in`."""
         return await self._run(self._scripts.names_in(self._scripts.source_file(path)))
 
+    async def compiled(self, path: PathLike) -> str:
+        """See `Engine.compiled`."""
+        return await self._run(self._scripts.compiled(self._scripts.source_file(path)))
+
     def usage(self) -> dict[str, Usage]:
         """See `Engine.usage`."""
         return self._core.usage()

@@ -23,6 +23,7 @@ from sandbox.engine.options import Options
 from sandbox.engine.plugins import Plugins
 from sandbox.engine.runtimes import RuntimeInfo
 from sandbox.engine.sandbox import Sandbox
+from sandbox.engine.services.asking import opened
 from sandbox.engine.services.grants import Grants
 from sandbox.engine.timers import Timers, checked_delay
 from sandbox.engine.worker import Worker
@@ -396,8 +397,9 @@ class Core(Workers):
         `PluginError` for a manifest that cannot be read.
         """
         asked = asked or manifest.read(folder)
+        granted = self.policy.grants(plugin, kind)
         for capability in asked.capabilities:
-            if not self.policy.allows(plugin, kind, capability):
+            if not opened(capability, granted):
                 raise PolicyDenied(capability, plugin=plugin)
         try:
             return asked.limits_within(self.limits)

@@ -287,6 +287,14 @@ class Engine:
         """
         return self._run(self._scripts.names_in(self._scripts.source_file(path)))
 
+    def compiled(self, path: PathLike) -> str:
+        """What a source file is compiled to, in a worker and without running it: Lua for Tengo.
+
+        Raises `PluginError` with file and line when it does not compile, and for a language that
+        is not compiled to another one.
+        """
+        return self._run(self._scripts.compiled(self._scripts.source_file(path)))
+
     def usage(self) -> dict[str, Usage]:
         """The limit matrix of every sandbox that has a worker, by sandbox name; pooled workers
         of one plugin are numbered (`name#2`)."""

@@ -262,19 +262,34 @@ class Scripts:
 
         Raises `PluginError` with file and line when it does not compile.
         """
+        answer = await self._asked_of("check", source)
+        return (
+            [name for name in answer if isinstance(name, str)] if isinstance(answer, list) else []
+        )
+
+    async def compiled(self, source: Source) -> str:
+        """The text that a source file is compiled to, in a worker, for languages that are compiled
+        to another one.  Raises `PluginError`, also for a language that is not."""
+        try:
+            return clean_output(await self._asked_of("compile", source))
+        except PluginError as error:
+            if error.file or "no operation" not in error.message:
+                raise
+            text = f"{source.file}: {source.runtime.name} is not compiled to another language"
+            raise PluginError(text) from None
+
+    async def _asked_of(self, operation: str, source: Source) -> Value:
         sandbox = await self.pools.take("code", "", source.runtime, self._core.limits)
         keep = False
         try:
-            answer = await self._core.call(sandbox, "check", [source.file, source.content])
+            answer = await self._core.call(sandbox, operation, [source.file, source.content])
             keep = True
         except PluginError:
             keep = True
             raise
         finally:
             self.pools.give_back(sandbox, keep=keep)
-        return (
-            [name for name in answer if isinstance(name, str)] if isinstance(answer, list) else []
-        )
+        return answer
 
 
 def clean_output(output: object) -> str:

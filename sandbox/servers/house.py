@@ -31,7 +31,7 @@ from sandbox.errors import ConfigurationError, PackageRejected, UnknownPlugin
 from sandbox.packages import install as packages
 from sandbox.packages.archive import Package, parse_package
 from sandbox.packages.install import Installed
-from sandbox.policy import Policy, parse_capability
+from sandbox.policy import parse_capability
 from sandbox.servers import settings as words
 from sandbox.servers.access import Access, kept_token
 from sandbox.servers.devices import Devices
@@ -66,6 +66,8 @@ class House:
         settings: Settings | None = None,
     ) -> None:
         self.engine, self.root = engine, root
+        self._policy = engine.policy
+        """What the embedder granted; what operators grant here comes on top."""
         self.settings = settings or Settings()
         self._everyone = tuple(map(checked, grants))
         self._given = {
@@ -284,7 +286,7 @@ class House:
         plugins = {
             name: self._given.get(name, empty) | self._granted.get(name, empty) for name in names
         }
-        self.engine.policy = Policy(*self._everyone, plugins=plugins)
+        self.engine.policy = self._policy.adding(*self._everyone, plugins=plugins)
 
 
 def checked(capability: str) -> str:

@@ -14,11 +14,11 @@ from packing import package
 from serving import BOUND, Serve, Served
 
 from sandbox import AsyncEngine
+from sandbox.engine.services.asking import opened
 from sandbox.servers.access import COOKIE
 from sandbox.servers.admin import MAX_PACKAGE
 from sandbox.servers.house import House
 from sandbox.servers.msx import create_app
-from sandbox.servers.overview import opened
 
 HELLO = 'import server\nserver.log("said hello")\nserver.write("hello")\n'
 PRIVATE = "http:10.1.2.3:8090"

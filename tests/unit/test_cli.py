@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from lupa import lua54
 
 from sandbox.cli import main
 from sandbox.cli.bundle import bundled_plugins
@@ -289,4 +290,40 @@ def test_json_of_what_json_does_not_have() -> None:
         {"$function": 7},
         {"$stanza": ["iq", {"id": "1"}, ["t"]]},
         {"$float": "nan"},
+    ]
+
+
+# ---------------------------------------------------------------------- compile
+
+
+def test_compile_shows_the_lua_of_a_script(cli: Cli, write: Write) -> None:
+    path = write("a.tengo", "add := func(a, b) { return a + b }\nout := add(1, 2)\n")
+    status, out, err = cli("compile", path)
+    assert (status, err) == (0, "")
+    assert "return a + b" in out
+    assert lua54.LuaRuntime().compile(out) is not None
+
+
+def test_compile_points_at_what_is_wrong(cli: Cli, write: Write) -> None:
+    status, out, err = cli("compile", write("b.tengo", "a := 1\nb := a +* 2\n"))
+    assert (status, out) == (1, "")
+    assert err.startswith("b.tengo:2:9: Parse Error: ")
+    lines = err.splitlines()
+    assert lines[1] == "    b := a +* 2"
+    assert lines[2].index("^") == 4 + 8
+    assert cli("compile", write("c.lua", "return 1"))[0::2] == (
+        1,
+        "c.lua: lua is not compiled to another language\n",
+    )
+    assert cli("compile", "/nowhere/d.tengo")[0] == 1
+
+
+def test_run_points_at_a_tengo_error(cli: Cli, write: Write) -> None:
+    path = write("e.tengo", "f := func(x) {\n\treturn x + {}\n}\nf(1)\n")
+    status, _, err = cli("run", path)
+    assert status == 1
+    assert err.splitlines() == [
+        "e.tengo:2:9: Runtime Error: invalid operation: int + map",
+        "  e.tengo:2:9: in f",
+        "  e.tengo:4:1",
     ]

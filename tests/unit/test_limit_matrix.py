@@ -267,6 +267,21 @@ def test_a_plugin_may_have_less(engine: Engine, folder: Path) -> None:
     assert caught.value.allowed == 3
 
 
+def test_what_a_script_has_anyway_does_not_open_private_addresses(folder: Path) -> None:
+    """The base opens `http` to public addresses: an address of the server's network is another."""
+    manifest = folder / "store_lua" / "manifest.json"
+    request = Request("GET", "/store_lua/")
+    with Engine([folder]) as engine:
+        manifest.write_text('{"Capabilities": ["http:api.example.org", "memory"]}')
+        assert engine.request("store_lua", request).status == 200
+        manifest.write_text('{"Capabilities": ["http:10.1.2.3"]}')
+        with pytest.raises(PolicyDenied, match=r"http:10\.1\.2\.3"):
+            engine.request("store_lua", request)
+        engine.policy = engine.policy.adding("http:10.0.0.0/8")
+        assert engine.request("store_lua", request).status == 200
+        assert engine.policy.grants("store_lua", "script") >= {"memory", "http:10.0.0.0/8"}
+
+
 @pytest.mark.parametrize("capability", ["http", "http:api.example.org", "file", "memory"])
 def test_a_plugin_that_asks_for_what_was_not_granted_is_not_loaded(
     folder: Path, capability: str

@@ -164,11 +164,41 @@ local function encode_time(v)
 	return extension(EXT_TIME, pack(">i8i4", v[2] * 1000000 + v[3] // 1000, v[4]))
 end
 
+-- A program's globals leave after every run, long arrays among them: short texts need no string of
+-- their own, and ints that do not fit a byte are packed eight at a time.
+local SHORT_TEXTS <const> = {}
+for n = 0, 31 do SHORT_TEXTS[n] = bytechar(0xa0 + n) end
+local EIGHT_INTS <const> = ">" .. string.rep("Bi8", 8)
+
+local function eight_ints(backing, i)
+	for k = i, i + 7 do
+		local v = backing[k]
+		if mathtype(v) ~= "integer" or v >= 0 and v < 128 then return false end
+	end
+	return true
+end
+
 local function encode_array(v, out, n, depth)
 	local backing, offset, count = v[2], v[3], v[4]
 	n = n + 1
 	out[n] = header(count, 0x90, 0xdc, 0xdd)
-	for i = 0, count - 1 do n = encode(backing[offset + i], out, n, depth + 1) end
+	local i, last = offset, offset + count - 1
+	while i <= last do
+		local item = backing[i]
+		local kind = type(item)
+		if kind == "string" and #item < 32 and utf8len(item) then
+			out[n + 1], out[n + 2] = SHORT_TEXTS[#item], item
+			n, i = n + 2, i + 1
+		elseif kind == "number" and i + 7 <= last and eight_ints(backing, i) then
+			n = n + 1
+			out[n] = pack(EIGHT_INTS, 0xd3, item, 0xd3, backing[i + 1], 0xd3, backing[i + 2], 0xd3, backing[i + 3],
+				0xd3, backing[i + 4], 0xd3, backing[i + 5], 0xd3, backing[i + 6], 0xd3, backing[i + 7])
+			i = i + 8
+		else
+			n = encode(item, out, n, depth + 1)
+			i = i + 1
+		end
+	end
 	return n
 end
 

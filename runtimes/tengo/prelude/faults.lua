@@ -100,7 +100,7 @@ function T.fault_value(fault)
 			frames = T.array({}, 0) }
 	end
 	local value = T.map()
-	for _, name in ipairs { "type", "message", "file", "line", "column", "frames", "capability" } do
+	for _, name in ipairs { "type", "message", "file", "line", "column", "frames", "capability", "excerpt" } do
 		if fault[name] ~= nil then T.map_set(value, name, fault[name]) end
 	end
 	return value

@@ -42,19 +42,25 @@ end
 
 local call_id = 0
 
--- The result in a HOST_RETURN or HOST_RAISE body: [kind, id, value or error].
-local function finish(body, read)
-	local pos = 3 + (ID_LENGTH[byte(body, 3)] or 1)
-	if byte(body, 2) == HOST_RETURN then return (read(body, pos)) end
-	local problem = decode_plain(body, pos)
-	if problem.capability then T.denied = problem end
-	fail(problem.message)
+-- A HOST_RETURN or HOST_RAISE body, [kind, id, value or error]: whether it is the former, and where
+-- its value begins.
+local function opened(body)
+	return byte(body, 2) == HOST_RETURN, 3 + (ID_LENGTH[byte(body, 3)] or 1)
+end
+
+local function sent(name, arguments)
+	call_id = (call_id + 1) & 0xffffffff
+	flush()
+	return ask(pack(">BBBI4", 0x94, 0x05, 0xce, call_id) .. encode(name) .. arguments)
 end
 
 local function call(name, arguments, read)
-	call_id = (call_id + 1) & 0xffffffff
-	flush()
-	return finish(ask(pack(">BBBI4", 0x94, 0x05, 0xce, call_id) .. encode(name) .. arguments), read)
+	local body = sent(name, arguments)
+	local ok, pos = opened(body)
+	if ok then return (read(body, pos)) end
+	local problem = decode_plain(body, pos)
+	if problem.capability then T.denied = problem end
+	fail(problem.message)
 end
 
 -- Call the engine's function `name` with `n` Tengo values; the result is a Tengo value.
@@ -62,6 +68,16 @@ function T.host(name, n, ...) return call(name, T.encode_list(n, ...), decode) e
 
 -- The same with a result of plain Lua tables.
 function T.host_plain(name, n, ...) return call(name, T.encode_list(n, ...), decode_plain) end
+
+-- The same for what may fail: true and the result, or false, the reason, and the capability that
+-- was not granted.
+function T.try_host(name, n, ...)
+	local body = sent(name, T.encode_list(n, ...))
+	local ok, pos = opened(body)
+	if ok then return true, (decode(body, pos)) end
+	local problem = decode_plain(body, pos)
+	return false, problem.message, problem.capability
+end
 
 function T.call_handle(handle, n, ...)
 	return call("handle.call", "\x92" .. encode(handle) .. T.encode_list(n, ...), decode)

@@ -4,7 +4,8 @@ local T = ...
 
 local type, load, next, xpcall, pcall, error = type, load, next, xpcall, pcall, error
 local collectgarbage, ipairs = collectgarbage, ipairs
-local mathtype, concat, gsub, sub, gmatch = math.type, table.concat, string.gsub, string.sub, string.gmatch
+local mathtype, concat, gsub, sub, match = math.type, table.concat, string.gsub, string.sub, string.match
+local find_text = string.find
 local ops, fault, encode, fail = T.ops, T.fault, T.encode, T.fail
 
 -- The content of a Tengo string or bytes that came from the engine.
@@ -19,6 +20,9 @@ T.raw = raw
 -- Modules of the standard library: name -> table of values, or the immutable map made of it.
 local library, ready = {}, {}
 T.library = library
+
+-- Files shared with the Lua runtime, by name.
+T.pure = {}
 
 -- Those whose functions are Tengo code in the original, and have no name there.
 local COMPILED <const> = { enum = true }
@@ -66,7 +70,10 @@ local compiled, compiled_bytes, next_id = {}, 0, 1
 
 local function raise_fault(answer)
 	local message, file, line, column = answer[2], answer[3], answer[4], answer[5]
-	error(T.new_fault("error", message, file, line, column, { T.array({ file, line, "", column }, 4) }), 0)
+	local at = { T.array({ file, line, "", column }, 4) }
+	local fault = T.new_fault("error", message, file, line, column, at)
+	fault.excerpt = answer[6]
+	error(fault, 0)
 end
 
 -- Ask the service until it needs no further module; `find(key)` gives file and text, or nil.
@@ -87,6 +94,8 @@ local function loaded(answer)
 	local id = next_id
 	next_id = id + 1
 	local chunk, problem = load(answer[2], "@" .. id, "t", {})
+	-- Lua's own parser goes some 190 blocks deep.
+	if not chunk and find_text(problem, "overflow", 1, true) then fail("the program nests too deep") end
 	if not chunk then fail("internal error: " .. problem) end
 	programs[id] = { places = answer[3], files = answer[4] }
 	return chunk, id
@@ -185,15 +194,57 @@ function ops.execute(file, source, inputs, modules)
 	return T.encode_fields(result)
 end
 
+-- Where what is no code at `at` ends: a comment, a string or a character; nil where there is none.
+local function skipped(source, at)
+	local first, finish, _ = sub(source, at, at + 1), nil, nil
+	local quote = sub(first, 1, 1)
+	if first == "//" then _, finish = find_text(source, "\n", at, true)
+	elseif first == "/*" then _, finish = find_text(source, "*/", at + 2, true)
+	elseif quote == "`" then finish = find_text(source, "`", at + 1, true)
+	elseif quote == '"' or quote == "'" then
+		finish = at
+		repeat
+			finish = find_text(source, "[\\" .. quote .. "]", finish + 1)
+			local escape = finish and sub(source, finish, finish) == "\\"
+			if escape then finish = finish + 1 end
+		until not escape
+	else return nil end
+	return finish or #source
+end
+
+-- Iterates over the names in a program that compiles; comments and strings hold none.
+local function names_in(source)
+	local at = 1
+	return function()
+		while true do
+			at = find_text(source, "[%a_/\"'`]", at)
+			if not at then return nil end
+			local name = match(source, "^[%a_][%w_]*", at)
+			if name then
+				at = at + #name
+				return name
+			end
+			at = (skipped(source, at) or at) + 1
+		end
+	end
+end
+
 -- check(file, source): compile only; the names that the program uses, for `sandbox check`.
-function ops.check(file, source)
+-- What a file imports is not looked at.
+local function compile_alone(file, source)
 	local allowed = { "server" }
 	for i, name in ipairs(module_names()) do allowed[i + 1] = name end
+	return compile(raw(file), source, allowed, { "panic" }, function(key) return key, "" end, true)
+end
+
+-- compile(file, source): the Lua that a file becomes, for people to read.
+function ops.compile(file, source) return encode(compile_alone(file, raw(source))[2]) end
+
+function ops.check(file, source)
 	source = raw(source)
-	-- What it imports is not looked at.
-	compile(raw(file), source, allowed, { "panic" }, function(key) return key, "" end, true)
+	compile_alone(file, source)
 	local names, seen, n = {}, {}, 0
-	for name in gmatch(source, "[%a_][%w_]*") do
+	for name in names_in(source) do
 		if not seen[name] and n < 20000 then
 			seen[name] = true
 			n = n + 1
@@ -208,21 +259,21 @@ function ops.request(plugin, file, source, request)
 	local state, answer = {}, T.new_answer()
 	plugin, file = raw(plugin), raw(file)
 	local found = program(file, raw(source), SCRIPT_MODULES, { "panic" }, function(key)
-		local file_found = T.host_plain("plugin.file", 2, plugin, gsub(key, "%.tengo$", ""))
+		local file_found = T.host_plain("plugin.file", 2, plugin, key .. ".tengo")
 		if file_found then return file_found[1], file_found[2] end
 	end, true)
-	local server
+	local server, finish
 	local function import(name)
 		if name ~= "server" then return module(name) end
-		server = server or T.server_library(plugin, file, request, answer)
+		if not server then server, finish = T.server_library(plugin, file, request, answer) end
 		return server
 	end
 	local function print(text) T.log(plugin, "info", (gsub(text, "\n$", ""))) end
 	local ok, problem = T.with_output(print, run, found, { panic = new_panic(state) }, import)
+	if problem == "not enough memory" then error(problem, 0) end
+	if finish then finish() end
 	if not ok and not state.panic then error(problem, 0) end
-	return T.encode_fields {
-		status = encode(answer.status), body = encode(T.bytes(concat(answer.body))),
-		headers = encode(T.array(answer.headers, #answer.headers)),
-		redirect = encode(answer.redirect), panic = encode(state.panic),
-	}
+	local fields = T.answer_fields(answer)
+	fields.panic = encode(state.panic)
+	return T.encode_fields(fields)
 end

@@ -2,34 +2,12 @@
 
 local T = ...
 
-local type, next, ipairs = type, next, ipairs
-local mathtype, concat = math.type, table.concat
-local find, match, sub, lower = string.find, string.match, string.sub, string.lower
-local raw, text, array, map_get, map_keys = T.raw, T.text, T.array, T.map_get, T.map_keys
-local urls = T.urls
+local type, next, ipairs, select = type, next, ipairs, select
+local concat, lower = table.concat, string.lower
+local raw, text, map_get, map_keys, map_set = T.raw, T.text, T.map_get, T.map_keys, T.map_set
+local text_or_empty, texts, fail = T.text_or_empty, T.texts, T.fail
+local urls, forms, msx = T.pure.urls, T.pure.forms, T.pure.msx
 local wrong, bad = T.wrong_arguments, T.bad_argument
-
-local MAP <const> = T.MAP
-
--- A map of arrays of strings, of name -> list.
-local function of_lists(fields)
-	local map = T.map()
-	for name, list in next, fields do
-		local copy = {}
-		for i, value in ipairs(list) do copy[i] = value end
-		T.map_set(map, name, array(copy, #copy))
-	end
-	return map
-end
-
--- The texts in a value of a map of headers or fields: those of an array, or of the value alone.
-local function texts(value)
-	local list = {}
-	if T.is_array(value) then
-		for i = 0, value[4] - 1 do list[i + 1] = text(T.array_get(value, i)) end
-	elseif value ~= nil then list[1] = text(value) end
-	return list
-end
 
 ---------------------------------------------------------------------------------- reading
 
@@ -40,48 +18,13 @@ local function content_type(request)
 	return ""
 end
 
--- The fields of a multipart form that are no files (RFC 7578).
-local function parse_multipart(body, kind)
-	local fields = {}
-	local boundary = match(kind, 'boundary="([^"]+)"') or match(kind, "boundary=([^;%s]+)")
-	if not boundary then return fields end
-	local from = 1
-	local line = "--" .. boundary
-	local _, at = find("\r\n" .. body, "\r\n" .. line, 1, true)
-	while at do
-		from = at - 1
-		local head, finish = find(body, "\r\n\r\n", from, true)
-		local next_at = find(body, "\r\n" .. line, from, true)
-		if not head or not next_at or sub(body, from, from + 1) == "--" then break end
-		local disposition = match(sub(body, from, head), "[Cc]ontent%-[Dd]isposition:([^\r\n]*)") or ""
-		local name = match(disposition, '[; ]name="([^"]*)"')
-		if name and not find(disposition, "filename=", 1, true) then
-			fields[name] = fields[name] or {}
-			local list = fields[name]
-			list[#list + 1] = sub(body, finish + 1, next_at - 1)
-		end
-		at = next_at + #line + 2
-	end
-	return fields
-end
-
-local FORM_METHODS <const> = { POST = true, PUT = true, PATCH = true }
-
+-- The function `read`: the body is there once, as with Go, whether it is read as it is or as a form.
 local function reader(request)
-	local query, form, multipart
-	local kind = match(content_type(request), "^%s*([^;%s]*)")
-	local function form_fields(with_multipart)
-		local method = FORM_METHODS[request.method]
+	local query, form, files
+	local function parsed()
 		if not form then
-			form = {}
-			if method and lower(kind) == "application/x-www-form-urlencoded" then
-				form, request.body = urls.parse_query(request.body, {}), ""
-			end
-		end
-		if with_multipart and not multipart and lower(kind) == "multipart/form-data" then
-			multipart = parse_multipart(request.body, content_type(request))
-			request.body = ""
-			for name, list in next, multipart do form[name] = list end
+			form, files = forms.form(request.method, content_type(request), request.body, urls.parse_query)
+			if next(form) or next(files) then request.body = "" end
 		end
 		return form
 	end
@@ -92,114 +35,43 @@ local function reader(request)
 			return T.bytes(body)
 		end
 		if n > 2 then return wrong() end
-		local kind_of = type(what)
-		if kind_of ~= "string" and kind_of ~= "boolean" then return bad(nil, "first", "string/bool", what) end
+		local kind = type(what)
+		if kind ~= "string" and kind ~= "boolean" then return bad(nil, "first", "string/bool", what) end
 		query = query or urls.parse_query(request.query, {})
-		if kind_of == "string" then
-			local found = form_fields(true)[what] or (not T.truthy(only_form) and query[what]) or nil
-			return found and found[1]
+		local own = parsed()
+		if kind == "string" then
+			local found = own[what] or not T.truthy(only_form) and query[what] or nil
+			return what ~= "" and found and found[1] or nil
 		end
-		local fields = of_lists(form_fields(false))
+		local fields = T.map_of_lists(own)
 		if not what then
 			for name, list in next, query do
-				local before = map_get(fields, name)
-				local all = before and texts(before) or {}
-				for _, value in ipairs(list) do all[#all + 1] = value end
-				T.map_set(fields, name, array(all, #all))
+				local all = own[name] and texts(map_get(fields, name)) or {}
+				for i = 1, #list do all[#all + 1] = list[i] end
+				map_set(fields, name, T.array(all, #all))
 			end
 		end
 		return fields
 	end
 end
 
----------------------------------------------------------------------------------- writing
-
-function T.new_answer() return { headers = {}, body = {} } end
-
-local function put_headers(answer, map)
-	for _, name in ipairs(map_keys(map)) do
-		local list = texts(map_get(map, name))
-		T.spend(#name + 2)
-		answer.headers[#answer.headers + 1] = array({ name, array(list, #list) }, 2)
-	end
-end
-
-local function put_text(answer, value)
-	local shown = type(value) == "table" and value[1] == T.BYTES and value[2] or text(value)
-	T.spend(#shown)
-	answer.body[#answer.body + 1] = shown
-end
-
--- The first text after a status: a redirect's target, or the text of an error page.
-local function put_with_status(answer, status, value)
-	if status < 200 then
-		if value ~= nil then put_text(answer, value) end
-		return
-	end
-	answer.status = status
-	if value == nil then return end
-	if status >= 300 and status <= 399 then
-		answer.redirect = text(value)
-	elseif status >= 400 then
-		local kept = {}
-		for _, header in ipairs(answer.headers) do
-			if lower(T.array_get(header, 0)) ~= "content-type" then kept[#kept + 1] = header end
-		end
-		kept[#kept + 1] = array({ "Content-Type", array({ "text/plain; charset=utf-8" }, 1) }, 2)
-		answer.headers = kept
-		put_text(answer, value)
-		answer.body[#answer.body + 1] = "\n"
-	else put_text(answer, value) end
-end
-
--- write(...): a map sets headers and an int the status, before the first text; a status counts when
--- a text follows in the same call, and from 300 to 399 that text is where to go instead.
-local function writer(answer)
-	local begun = false
-	return function(n, ...)
-		local values, status = { ... }, nil
-		for i = 1, n do
-			local value = values[i]
-			local is_int, is_map = mathtype(value) == "integer", type(value) == "table" and value[1] == MAP
-			if is_int or is_map then
-				if begun or status then return bad(nil, i - 1 .. "-th", "nor map or int", value) end
-				if is_int then status = value
-				else put_headers(answer, value) end
-			elseif status then
-				put_with_status(answer, status, value)
-				status, begun = nil, true
-			elseif value ~= nil then
-				put_text(answer, value)
-				begun = true
-			end
-		end
-		return nil
-	end
-end
-
 ---------------------------------------------------------------------------------- addresses
+
+local function part(n, for_path) return n == 2 and T.truthy(for_path) and "segment" or "query" end
 
 local function encode_uri(n, value, for_path)
 	if n < 1 or n > 2 then return wrong() end
-	if type(value) == "string" then return urls.escape(value, n == 2 and T.truthy(for_path)) end
+	if type(value) == "string" then return urls.escape(value, part(n, for_path)) end
 	if not T.is_map(value) then return bad(nil, "first", "string/map", value) end
-	local pairs_ = {}
-	for _, name in ipairs(map_keys(value)) do
-		for _, item in ipairs(texts(map_get(value, name))) do
-			pairs_[#pairs_ + 1] = urls.escape(name) .. "=" .. urls.escape(item)
-		end
-	end
-	return concat(pairs_, "&")
+	return urls.encode_query(T.lists_of_map(value))
 end
 
 local function decode_uri(n, value, for_path)
 	if n < 1 or n > 2 then return wrong() end
 	if type(value) ~= "string" then return bad(nil, "first", "string", value) end
-	local found, problem = urls.unescape(value, not (n == 2 and T.truthy(for_path)))
+	local found, problem = urls.unescape(value, part(n, for_path))
 	return found or T.error(problem)
 end
-
-local FIELDS <const> = { "scheme", "opaque", "user", "pass", "host", "path", "raw_path", "raw_query", "fragment", "raw_fragment" }
 
 local function url_functions(address)
 	local function parse_url(n, value)
@@ -208,23 +80,78 @@ local function url_functions(address)
 		local url, problem = urls.parse(n == 1 and value or address)
 		if not url then return T.error(problem) end
 		local map = T.map()
-		for _, name in ipairs(FIELDS) do T.map_set(map, name, url[name]) end
-		T.map_set(map, "query", of_lists(urls.parse_query(url.raw_query, {})))
+		for name, component in next, urls.components(url) do
+			if type(component) == "table" then component = T.map_of_lists(component) end
+			map_set(map, name, component)
+		end
 		return map
 	end
-	-- resolve_url(reference[, base])
-	local function resolve_url(n, value, base)
+	-- Base and reference in the document's order, or in that of ServeMSX: see `urls.resolve`.
+	local function resolve_url(n, value, other)
 		if n < 1 or n > 2 then return wrong() end
 		if type(value) ~= "string" then return bad(nil, "first", "string", value) end
-		if n == 2 and type(base) ~= "string" then return bad(nil, "second", "string", base) end
-		local from, problem = urls.parse(n == 2 and base or address)
-		if not from then return T.error(problem) end
-		local reference
-		reference, problem = urls.parse(value)
-		if not reference then return T.error(problem) end
-		return urls.text(urls.resolve(from, reference))
+		if n == 2 and type(other) ~= "string" then return bad(nil, "second", "string", other) end
+		local base, reference = address, value
+		if n == 2 then base, reference = value, other end
+		local found, problem = urls.resolve(base, reference)
+		return found or T.error(problem)
 	end
 	return parse_url, resolve_url
+end
+
+---------------------------------------------------------------------------------- settings
+
+-- What `settings` holds as functions; what the operator set under these names, they answer from.
+local OWN <const> = { dic = true, torr = true, player = true, ffmpeg = true, html5x = true, platform = true }
+
+local function is_empty(value) return value == nil or value == "" end
+
+-- They make texts for Media Station X and nothing else.
+local function settings_functions(values, host)
+	return {
+		dic = function()
+			if is_empty(values.dic) then return T.error "open dictionary.json: no such file or directory" end
+			return values.dic
+		end,
+		torr = function(n, link, title, image)
+			if n > 3 then return wrong() end
+			if n == 0 then return values.torr or "" end
+			link, title, image = text_or_empty(link), text_or_empty(title), text_or_empty(image)
+			return msx.torrent_link(host, link, title, image, urls.escape)
+		end,
+		player = function(n, what, extended)
+			if n > 2 then return wrong() end
+			if n == 0 then return values.html5x == true and "html5x" or values.player or "" end
+			if type(what) == "boolean" then
+				return T.map_of(msx.player_properties(values, what, n == 2 and T.truthy(extended)))
+			end
+			if type(what) ~= "string" then return bad(nil, "first", "bool/string", what) end
+			return msx.player_link(values, what, urls.escape)
+		end,
+		ffmpeg = function(n, source, ...)
+			if n > 3 then return wrong() end
+			if n == 0 then return values.ffmpeg end
+			for i = n - 1, 1, -1 do
+				local list = select(i, ...)
+				if not T.is_array(list) then return bad(nil, i == 1 and "second" or "third", "array", list) end
+			end
+			if text_or_empty(source) == "" then
+				return fail "invalid type for argument 'first' in call to 'user-function:': expected not empty, found empty"
+			end
+			return T.error "ffmpeg: this server starts no programs for plugins"
+		end,
+	}
+end
+
+local function settings_of(given, host)
+	local map, values = T.map(), {}
+	map_set(map, "compressed", false)
+	for _, name in ipairs(given and map_keys(given) or {}) do
+		values[name] = map_get(given, name)
+		if not OWN[name] then map_set(map, name, values[name]) end
+	end
+	for name, f in next, settings_functions(values, host) do map_set(map, name, T.user_function(f)) end
+	return map
 end
 
 ---------------------------------------------------------------------------------- the module
@@ -238,27 +165,28 @@ local function logger(plugin, level)
 	end
 end
 
--- What the engine says of the request, as plain Lua strings; headers stay a Tengo map.
+-- What the engine says of the request, as plain Lua strings; headers and settings stay Tengo maps.
 local function plain_request(request)
 	local plain = {}
 	for _, name in ipairs(map_keys(request)) do plain[name] = raw(map_get(request, name)) end
+	-- Go takes it for the address, and it is there as `host`.
+	T.map_delete(plain.headers, "Host")
 	return plain
 end
 
+-- The module for one run, and what to do when the run has ended.
 function T.server_library(plugin, file, request, answer)
 	request = plain_request(request)
 	local parse_url, resolve_url = url_functions("http://" .. request.host .. request.uri)
+	local memory, finish = T.rememberer(plugin)
 	local library = {
 		proto = request.proto, method = request.method, host = request.host, remote_addr = request.remote_addr,
-		header = request.headers, uri = request.uri, version = request.version, script = file, plugin = plugin,
-		path = request.path, base_url = request.base_url, settings = T.immutable_map {},
-		read = reader(request), write = writer(answer),
-		memory = function(n, value)
-			if n > 1 then return wrong() end
-			if n == 0 then return T.host("memory.get", 1, plugin) end
-			T.host("memory.set", 2, plugin, value)
-			return nil
-		end,
+		header = request.headers, uri = request.uri, version = request.version, plugin = plugin,
+		-- ServeMSX tells where the file is from its own folder on.
+		script = "plugins/" .. plugin .. "/" .. file,
+		path = request.path, base_url = request.base_url, settings = settings_of(request.settings, request.host),
+		read = reader(request), write = T.writer(answer, request.method, request.uri),
+		request = T.requester(plugin), file = T.keeper_of_files(plugin), memory = memory,
 		log_inf = logger(plugin, "info"), log_err = logger(plugin, "error"),
 		encode_uri = encode_uri, decode_uri = decode_uri, parse_url = parse_url, resolve_url = resolve_url,
 	}
@@ -266,5 +194,5 @@ function T.server_library(plugin, file, request, answer)
 		if type(value) == "function" then T.user_function(value) end
 	end
 	library.__module_name__ = "server"
-	return T.immutable_map(library)
+	return T.immutable_map(library), finish
 end
