@@ -21,6 +21,8 @@ from runtimes.tengo.nodes import (
     FuncLit,
     Ident,
     If,
+    Import,
+    Index,
     Logical,
     Return,
     Slice,
@@ -32,12 +34,15 @@ from runtimes.tengo.types import (
     join,
     result_of,
     result_of_builtin,
+    result_of_library,
     result_of_unary,
     type_of,
     type_of_element,
     type_of_key,
 )
 
+_MOST_DIRECT: Final = 60
+"""Functions of more parameters always take the argument count."""
 _MOST_ROUNDS: Final = 20
 """When the types of a program have not settled by then, its variables have none."""
 
@@ -110,10 +115,12 @@ class Flows:
     def _start(self) -> None:
         for node in self._expressions:
             node.type = Type.NEVER
+        self._find_libraries()
         named = self._called_by_name()
         for literal in self._functions:
             function = literal.function
             assert function is not None
+            function.direct = id(literal) in named and len(literal.params) <= _MOST_DIRECT
             function.result = Type.UNDEFINED if _can_fall_out(literal.body) else Type.NEVER
             for place, param in enumerate(literal.params):
                 symbol = param.symbol
@@ -127,6 +134,14 @@ class Flows:
         for symbol in self._symbols:
             symbol.type = Type.UNKNOWN if symbol in self._untyped else Type.NEVER
 
+    def _find_libraries(self) -> None:
+        for symbol, node in self._assignments:
+            value = node.value
+            if not node.define or symbol.assigned or symbol in self._untyped:
+                continue
+            if isinstance(value, Import) and not value.module.startswith("/"):
+                symbol.library = value.module
+
     def _called_by_name(self) -> dict[int, list[Call]]:
         """The functions of which all calls are known, by the identity of their literals."""
         found: dict[int, list[Call]] = {}
@@ -137,6 +152,7 @@ class Flows:
             expected = len(literal.params)
             if all(len(call.arguments) == expected and not call.spread for call in calls):
                 found[id(literal)] = calls
+                symbol.direct = expected <= _MOST_DIRECT
         return found
 
     def _round(self) -> bool:
@@ -185,6 +201,8 @@ class Flows:
 
     def _result(self, node: Call) -> Type:
         function = node.function
+        if isinstance(function, Index):
+            return result_of_library(function)
         if isinstance(function, FuncLit):
             assert function.function is not None
             return function.function.result

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from runtimes.tengo.library_types import LISTS_OF_STRINGS, RESULTS
 from runtimes.tengo.nodes import (
     ArrayLit,
     Binary,
@@ -21,6 +22,7 @@ from runtimes.tengo.nodes import (
     FloatLit,
     FuncLit,
     Ident,
+    Index,
     IntLit,
     Logical,
     MapLit,
@@ -161,6 +163,21 @@ def result_of_builtin(name: str, arguments: Sequence[Expr], *, spread: bool) -> 
     return result if first in accepted else Type.UNKNOWN
 
 
+def library_function(node: Expr) -> tuple[str, str]:
+    """The module and the name of a library's function; two empty texts for anything else."""
+    if not isinstance(node, Index) or not isinstance(node.index, StringLit):
+        return "", ""
+    symbol = node.operand.symbol if isinstance(node.operand, Ident) else None
+    if symbol is None or not symbol.library:
+        return "", ""
+    return symbol.library, node.index.value.decode("latin-1")
+
+
+def result_of_library(function: Expr) -> Type:
+    """The type of what a library's function gives."""
+    return RESULTS.get(library_function(function), Type.UNKNOWN)
+
+
 def type_of_key(iterable: Expr) -> Type:
     """The type of a for-in's first variable."""
     kind = type_of(iterable)
@@ -178,6 +195,8 @@ def type_of_element(iterable: Expr) -> Type:
         return result
     if _is_builtin_call(iterable, "range"):
         return Type.INT
+    if isinstance(iterable, Call) and library_function(iterable.function) in LISTS_OF_STRINGS:
+        return Type.STRING
     kind = type_of(iterable)
     return Type.CHAR if kind is Type.STRING else _unless_never(kind)
 

@@ -24,6 +24,7 @@ from runtimes.tengo.emit.values import (
     Value,
     joined,
     literal,
+    span_of,
     stored,
 )
 from runtimes.tengo.nodes import Pos
@@ -122,7 +123,12 @@ class Arithmetic(Names):
         precedence = MULTIPLY if op == "*" else ADD
         mark = "" if numbers else self.mark(pos)
         text = f"{left.at(precedence)} {mark}{op} {right.at(precedence + 1)}"
-        return joined(text, precedence, kind, left, right)
+        made = joined(text, precedence, kind, left, right)
+        made.is_result = True
+        if kind is Type.INT:
+            made.span = span_of(op, left, right)
+            made.stepped = op != "*" and left.simple and right.text.isdigit()
+        return made
 
     def _concatenation(self, pos: Pos, left: Value, right: Value) -> Value:
         if right.type is Type.STRING and right.terms + left.terms < _LONG:
@@ -150,6 +156,12 @@ class Arithmetic(Names):
             # Lua's own shift is logical; rounding down is what an arithmetic one does.
             text = f"{left.at(MULTIPLY)} // {1 << number}"
             return joined(text, MULTIPLY, Type.INT, left)
+        if op in "/%" and number > 0 and left.span is not None and left.span[0] >= 0:
+            sign, high = ("//", left.span[1] // number) if op == "/" else ("%", number - 1)
+            text = f"{left.at(MULTIPLY)} {sign} {number}"
+            made = joined(text, MULTIPLY, Type.INT, left)
+            made.span = (0, high)
+            return made
         if op in "/%" and number > 0:
             left = self.keep(left, pure=MARK not in left.text)
             sign, name = ("//", "div") if op == "/" else ("%", "rem")

@@ -7,12 +7,11 @@ from dataclasses import fields, is_dataclass
 from typing import Any
 
 from runtimes.tengo.emit.expressions import Expressions, predefined
+from runtimes.tengo.emit.facts import is_self_append
 from runtimes.tengo.emit.lines import MARK
-from runtimes.tengo.emit.names import is_plain_name
-from runtimes.tengo.emit.values import NEVER_NIL, Value, stored
-from runtimes.tengo.nodes import Assign, Call, Expr, FuncLit, Ident, Import, Index
-from runtimes.tengo.scopes import Symbol, Type
-from runtimes.tengo.types import type_of
+from runtimes.tengo.emit.values import Value, stored
+from runtimes.tengo.nodes import Assign, Call, Expr, FuncLit, Ident, Index
+from runtimes.tengo.scopes import Symbol
 
 
 class Assignments(Expressions):
@@ -24,8 +23,6 @@ class Assignments(Expressions):
             return
         symbol = node.target.symbol
         assert symbol is not None
-        if node.define and not symbol.assigned and self._is_library(node.value):
-            self.libraries.add(symbol)
         if symbol.predefined:
             predefined(symbol)
         elif node.define and not symbol.lua:
@@ -36,11 +33,22 @@ class Assignments(Expressions):
             text = self.function_text(node.value, symbol=defined)
             self.emit(f"{symbol.lua} = {text}")
             return
+        if symbol in self.growing and not node.op and self._grow(node.value, symbol):
+            return
         value = self._new_value(node, node.target)
         self.emit(f"{symbol.lua} = {value.text}")
 
-    def _is_library(self, node: Expr) -> bool:
-        return isinstance(node, Import) and not node.module.startswith("/")
+    def _grow(self, node: Expr, symbol: Symbol) -> bool:
+        """`x = append(x, v)` where nobody else can see the array."""
+        if not is_self_append(symbol, node):
+            return False
+        assert isinstance(node, Call)
+        if node.spread or len(node.arguments) != 2:
+            return False
+        value = self.expression(node.arguments[1])
+        name = symbol.lua
+        self.emit(f"{name} = {self.helper('push')}{self.mark(node.pos)}({name}, {value.text})")
+        return True
 
     def _define(self, node: Assign, symbol: Symbol) -> None:
         if isinstance(node.value, FuncLit):
@@ -83,6 +91,15 @@ class Assignments(Expressions):
         return self.binary(node.pos, node.op, old, value)
 
     def _assign_index(self, node: Assign, target: Index) -> None:
+        functions = _functions_in(target) if node.op else []
+        for literal in functions:
+            # The indexes are evaluated twice; made once, a function does the same both times.
+            self.hoisted[id(literal)] = self.store(self.function_text(literal))
+        self._assign_element(node, target)
+        for literal in functions:
+            del self.hoisted[id(literal)]
+
+    def _assign_element(self, node: Assign, target: Index) -> None:
         path: list[Index] = []
         base: Expr = target
         while isinstance(base, Index):
@@ -107,28 +124,25 @@ class Assignments(Expressions):
         mark, place = self.mark(node.pos), bottom.text
         for key in reversed(keys[1:]):
             place = f"{self.helper('walk')}{mark}({place}, {key.text})"
-        is_array = len(keys) == 1 and type_of(base) is Type.ARRAY
-        self._set(place, keys[0], value, mark, is_array=is_array)
-
-    def _set(self, place: str, key: Value, value: Value, mark: str, *, is_array: bool) -> None:
-        fast = is_plain_name(place) and key.simple and key.type in (Type.INT, Type.STRING)
-        if fast and not value.simple:
-            value = stored(self.store(value.text), value)
-        call = f"{self.helper('set')}{mark}({place}, {key.text}, {value.text})"
-        if not fast:
-            self.emit(call)
-        elif key.type is Type.INT:
-            low = "" if key.text.isdigit() else f"{key.text} >= 0 and "
-            kind_test = "" if is_array else f"{place}[1] == 1 and "
-            test = f"{kind_test}{low}{key.text} < {place}[4]"
-            quick = f"{place}[2][{place}[3] + {key.text}] = {value.text}"
-            self.emit(f"if {test} then {quick} else {call} end")
+        if len(keys) == 1:
+            self.write(base, bottom, keys[0], value, mark)
         else:
-            test = f"{place}[1] == 3 and {place}[{key.text}] ~= nil"
-            if value.type not in NEVER_NIL:
-                test += f" and {value.text} ~= nil"
-            quick = f"{place}[{key.text}] = {value.text}"
-            self.emit(f"if {test} then {quick} else {call} end")
+            self.write(None, Value(place), keys[0], value, mark)
+
+
+def _functions_in(target: Index) -> list[FuncLit]:
+    """The function literals of an element's indexes, but not those inside others."""
+    found: list[FuncLit] = []
+    pending: list[Any] = [target]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, FuncLit):
+            found.append(item)
+        elif isinstance(item, (list, tuple)):
+            pending.extend(item)
+        elif is_dataclass(item) and not isinstance(item, Symbol):
+            pending.extend(getattr(item, part.name) for part in fields(item))
+    return found
 
 
 def _mentions(node: Any, symbol: Symbol) -> bool:

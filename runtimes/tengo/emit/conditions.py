@@ -105,24 +105,69 @@ class Conditions(Arithmetic):
         return value
 
     def cond(self, node: Cond) -> Value:
+        """`c ? x : y`, and `c ? x : d ? y : z` of any length: a loop, not a recursion."""
+        arms: list[Cond] = []
+        rest: Expr = node
+        while isinstance(rest, Cond):
+            arms.append(rest)
+            rest = rest.otherwise
         test = self.condition(node.condition)
         then, then_lines = self.branch(self.expression, node.then)
-        otherwise, other_lines = self.branch(self.expression, node.otherwise)
-        kind = then.type if then.type is otherwise.type else Type.UNKNOWN
-        if not then_lines and not other_lines and then.type in LUA_TRUE:
-            text = f"{test.at(AND)} and {then.at(AND + 1)} or {otherwise.at(AND)}"
-            return joined(text, OR, kind, test, then, otherwise)
+        if len(arms) == 1 and not then_lines and then.type in LUA_TRUE:
+            otherwise, lines = self.branch(self.expression, rest)
+            if not lines:
+                kind = then.type if then.type is otherwise.type else Type.UNKNOWN
+                text = f"{test.at(AND)} and {then.at(AND + 1)} or {otherwise.at(AND)}"
+                return joined(text, OR, kind, test, then, otherwise)
         name = self.temporary()
         if "[" not in name:
             self.emit(f"local {name}")
         self.stored += 1
-        self.emit(f"if {test.text} then")
-        self._put_branch(name, then, then_lines)
-        self.emit("else")
-        self._put_branch(name, otherwise, other_lines)
-        self.emit("end")
+        kind = self._choose(name, test, then, then_lines, arms)
         self.effects += 1
         return Value(name, type=kind, stable=True, simple="[" not in name)
+
+    def _choose(
+        self, name: str, test: Value, then: Value, lines: list[Line], arms: list[Cond]
+    ) -> Type:
+        """Put what a chain of choices gives into `name`; the first choice is emitted already."""
+        kinds = {then.type}
+        self.emit(f"if {test.text} then")
+        self._put_branch(name, then, lines)
+        done = ""
+        for arm in arms[1:]:
+            test, before = self.branch(self.condition, arm.condition)
+            if before or done:
+                # What the condition needs first has no place before an `elseif`.
+                if not done:
+                    done = f"done_{self.label()}"
+                    self.emit("else")
+                    self.indent += 1
+                self._put_lines(before)
+                self.emit(f"if {test.text} then")
+            else:
+                self.emit(f"elseif {test.text} then")
+            then, lines = self.branch(self.expression, arm.then)
+            kinds.add(then.type)
+            self._put_branch(name, then, lines)
+            if done:
+                self.emit(f"\tgoto {done}")
+                self.emit("end")
+        otherwise, lines = self.branch(self.expression, arms[-1].otherwise)
+        kinds.add(otherwise.type)
+        if done:
+            self._put_lines(lines)
+            self.emit(f"{name} = {otherwise.text}")
+            self.emit(f"::{done}::")
+            self.indent -= 1
+        else:
+            self.emit("else")
+            self._put_branch(name, otherwise, lines)
+        self.emit("end")
+        return kinds.pop() if len(kinds) == 1 else Type.UNKNOWN
+
+    def _put_lines(self, lines: list[Line]) -> None:
+        self.lines.extend(lines)
 
 
 def _grouped(text: str) -> str:

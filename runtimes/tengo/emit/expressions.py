@@ -10,15 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from runtimes.tengo.emit.calls import Calls
 from runtimes.tengo.emit.conditions import Conditions
-from runtimes.tengo.emit.lines import CLOSE, OPEN, lua_float, lua_string
+from runtimes.tengo.emit.elements import place_before
+from runtimes.tengo.emit.lines import lua_float, lua_string
 from runtimes.tengo.emit.names import is_plain_name
 from runtimes.tengo.emit.values import (
     LITERAL,
-    NEVER_NIL,
-    OR,
     PREFIX,
-    UNARY,
     Value,
     joined,
     literal,
@@ -42,7 +41,6 @@ from runtimes.tengo.nodes import (
     IntLit,
     Logical,
     MapLit,
-    Pos,
     Slice,
     StringLit,
     Unary,
@@ -51,11 +49,8 @@ from runtimes.tengo.nodes import (
 from runtimes.tengo.scopes import Kind, Symbol, Type
 from runtimes.tengo.types import type_of
 
-_MAX_ARGUMENTS: Final = 150
 _MAX_CONSTANTS: Final = 40
 _NOTHING: Final = literal("nil", Type.UNDEFINED)
-_INLINED: Final = {"len": (1, "length"), "append": (2, "append_one")}
-"""Builtins that emitted code calls without the argument count, when it is this one."""
 
 
 def predefined(symbol: Symbol) -> str:
@@ -66,12 +61,14 @@ def predefined(symbol: Symbol) -> str:
     return symbol.lua
 
 
-class Expressions(Conditions):
+class Expressions(Calls):
     """Emits expressions."""
 
     modules: dict[str, str]
-    libraries: set[Symbol]
-    """Variables that hold a builtin module and nothing else."""
+    hoisted: dict[int, str]
+    """Functions of the current statement that are made already: names by the literals' ids."""
+    spans: dict[Symbol, tuple[int, int]]
+    """Between which bounds a loop's counter is."""
 
     def expression(self, node: Expr) -> Value:
         """The value of an expression; may emit statements before it."""
@@ -80,9 +77,9 @@ class Expressions(Conditions):
             value.type = type_of(node)
         return self.shortened(value)
 
-    def operands(self, nodes: Sequence[Expr]) -> list[Value]:
-        """The values of expressions that are evaluated from left to right."""
-        values: list[Value] = []
+    def operands(self, nodes: Sequence[Expr], first: Value | None = None) -> list[Value]:
+        """The values of expressions that are evaluated from left to right, after `first`."""
+        values = [] if first is None else [first]
         for node in nodes:
             start, effects = len(self.lines), self.effects
             value = self.expression(node)
@@ -97,7 +94,9 @@ class Expressions(Conditions):
     # ------------------------------------------------------------------ literals and names
 
     def _int(self, node: IntLit) -> Value:
-        return literal(str(node.value), Type.INT)
+        made = literal(str(node.value), Type.INT)
+        made.span = (node.value, node.value)
+        return made
 
     def _float(self, node: FloatLit) -> Value:
         return literal(lua_float(node.value), Type.FLOAT)
@@ -133,7 +132,8 @@ class Expressions(Conditions):
             stable=symbol.assigned == 0,
             simple="[" not in symbol.lua,
             volatile=symbol.captured and symbol.assigned > 0,
-            safe=symbol.type is Type.MAP or symbol in self.libraries,
+            safe=symbol.type is Type.MAP or bool(symbol.library),
+            span=self.spans.get(symbol),
         )
 
     def _array(self, node: ArrayLit) -> Value:
@@ -159,7 +159,7 @@ class Expressions(Conditions):
             name = key.decode("latin-1")
             shown = name if is_plain_name(name) else f"[{lua_string(key)}]"
             parts.append(f"{shown} = {item.text}")
-            if item.type not in NEVER_NIL:
+            if not item.never_nil:
                 doubtful[key] = None
         made = f"{{ {', '.join(parts)} }}"
         if not doubtful:
@@ -174,6 +174,9 @@ class Expressions(Conditions):
         raise NotImplementedError
 
     def _function(self, node: FuncLit) -> Value:
+        name = self.hoisted.get(id(node))
+        if name is not None:
+            return Value(name, type=Type.FUNCTION, stable=True, simple="[" not in name)
         return Value(self.function_text(node), LITERAL, Type.FUNCTION, stable=True)
 
     # ------------------------------------------------------------------ operators
@@ -200,99 +203,33 @@ class Expressions(Conditions):
 
     # ------------------------------------------------------------------ indexes and calls
 
-    def _index(self, node: Index) -> Value:
-        operand, index = self.operands([node.operand, node.index])
-        return self.indexed(node, operand, index)
-
-    def indexed(self, node: Index, operand: Value, index: Value) -> Value:
-        """`operand[index]`."""
-        mark = "" if operand.safe else self.mark(place_before(node.index))
-        if isinstance(node.index, StringLit):
-            name = node.index.value.decode("latin-1")
-            shown = f".{name}" if is_plain_name(name) else f"[{index.text}]"
-            text = f"{operand.prefix()}{mark}{shown}"
-            text = f"{OPEN}{text}{CLOSE}" if mark else text
-            return joined(text, PREFIX, Type.UNKNOWN, operand)
-        if index.type is Type.STRING:
-            text = f"{operand.prefix()}{mark}[{index.text}]"
-            text = f"{OPEN}{text}{CLOSE}" if mark else text
-            return joined(text, PREFIX, Type.UNKNOWN, operand, index)
-        mark = mark or self.mark(place_before(node.index))
-        name = "idx_int" if index.type is Type.INT else "idx"
-        call = f"{self.helper(name)}{mark}({operand.text}, {index.text})"
-        if name == "idx_int" and is_plain_name(operand.text) and index.simple:
-            a, i = operand.text, index.text
-            low = "" if i.isdigit() else f"{i} >= 0 and "
-            kind = "" if operand.type is Type.ARRAY else f"{a}[1] == 1 and "
-            call = f"{kind}{low}{i} < {a}[4] and {a}[2][{a}[3] + {i}] or {call}"
-            return joined(call, OR, Type.UNKNOWN, operand, index)
-        return joined(call, PREFIX, Type.UNKNOWN, operand, index)
-
-    def _slice(self, node: Slice) -> Value:
-        low: Expr = node.low or UndefinedLit(node.pos)
-        high: Expr = node.high or UndefinedLit(node.pos)
-        parts = self.operands([node.operand, low, high])
-        text = ", ".join(part.text for part in parts)
-        kind = parts[0].type if parts[0].type in (Type.STRING, Type.ARRAY) else Type.UNKNOWN
-        mark = self.mark(node.pos if node.high is None else place_before(node.high))
-        return joined(f"{self.helper('slice')}{mark}({text})", PREFIX, kind, *parts)
-
-    def _call(self, node: Call) -> Value:
-        return self.call(node)
-
-    def call(self, node: Call) -> Value:
-        """A call, which Lua would not take for a tail call where the result is used."""
-        if isinstance(node.function, Ident) and not node.spread:
-            symbol = node.function.symbol
-            assert symbol is not None
-            if symbol.kind is Kind.BUILTIN and not symbol.predefined:
-                return self._builtin_call(node, symbol)
-        function, *arguments = self.operands([node.function, *node.arguments])
-        mark, texts = self.mark(node.pos), [argument.text for argument in arguments]
-        if node.spread:
-            *fixed, last = texts
-            text = ", ".join([function.text, last, str(len(fixed)), *fixed])
-            text = f"{self.helper('spread_call')}{mark}({text})"
-        elif len(arguments) > _MAX_ARGUMENTS:
-            listed = ", ".join(texts)
-            text = (
-                f"{self.helper('long_call')}{mark}({function.text}, {len(texts)}, {{ {listed} }})"
-            )
-        else:
-            text = f"{function.prefix()}{mark}({', '.join([str(len(texts)), *texts])})"
-        made = joined(text, PREFIX, Type.UNKNOWN, function, *arguments)
-        made.calls = True
-        return made
-
-    def _long_call(self, function: str, arguments: list[str], mark: str) -> str:
-        listed = ", ".join(arguments)
-        return f"{self.helper('long_call')}{mark}({function}, {len(arguments)}, {{ {listed} }})"
-
-    def _builtin_call(self, node: Call, symbol: Symbol) -> Value:
-        arguments = self.operands(node.arguments)
-        mark, texts = self.mark(node.pos), [argument.text for argument in arguments]
-        kind = type_of(node)
-        count, name = _INLINED.get(symbol.name, (-1, ""))
-        if count == len(texts):
-            if name == "length":
-                return self._length(arguments[0], mark)
-            text = f"{self.helper(name)}{mark}({', '.join(texts)})"
-        elif len(texts) > _MAX_ARGUMENTS:
-            text = self._long_call(self.builtin(symbol.name), texts, mark)
-        else:
-            text = f"{self.builtin(symbol.name)}{mark}({', '.join([str(len(texts)), *texts])})"
-        return joined(text, PREFIX, kind, *arguments)
-
-    def _length(self, value: Value, mark: str) -> Value:
-        """`len(value)`."""
-        if value.type is Type.STRING:
-            return joined(f"#{value.at(PREFIX)}", UNARY, Type.INT, value)
-        if value.type is Type.ARRAY:
-            return joined(f"{value.prefix()}[4]", PREFIX, Type.INT, value)
-        call = f"{self.helper('length')}{mark}({value.text})"
-        if is_plain_name(value.text):
-            call = f"({value.text}[1] == 1 and {value.text}[4] or {call})"
-        return joined(call, PREFIX, Type.INT, value)
+    def _postfix(self, node: Index | Slice | Call) -> Value:
+        """`x[i]`, `x[a:b]` and `x()`, chains of thousands of them too: a loop, not a recursion."""
+        chain: list[Index | Slice | Call] = []
+        first: Expr = node
+        value: Value | None = None
+        while value is None and isinstance(first, Index | Slice | Call):
+            if isinstance(first, Call):
+                value = self.quick_call(first)
+            if value is None:
+                chain.append(first)
+                first = first.function if isinstance(first, Call) else first.operand
+        if value is None:
+            value = self.expression(first)
+        for link in reversed(chain):
+            before = value.chain
+            if isinstance(link, Call):
+                value = self.call(link, value)
+            elif isinstance(link, Slice):
+                value = self.slice(link, value)
+            else:
+                value, index = self.operands([link.index], value)
+                value = self.indexed(link, value, index)
+            value.chain = before
+            if value.type is Type.UNKNOWN:
+                value.type = type_of(link)
+            value = self.shortened(value)
+        return value
 
     def _import(self, node: Import) -> Value:
         name = self.modules[node.module or node.name]
@@ -325,24 +262,10 @@ class Expressions(Conditions):
         Binary: _binary_node,
         Logical: Conditions.logical,
         Cond: Conditions.cond,
-        Index: _index,
-        Slice: _slice,
-        Call: _call,
+        Index: _postfix,
+        Slice: _postfix,
+        Call: _postfix,
         Import: _import,
         ErrorExpr: _error,
         ImmutableExpr: _immutable,
     }
-
-
-def place_before(node: Expr) -> Pos:
-    """What the original shows for a fault of the instruction after an expression: where the
-    expression's own last instruction comes from."""
-    while True:
-        if isinstance(node, Cond):
-            node = node.otherwise
-        elif isinstance(node, Logical):
-            node = node.right
-        elif isinstance(node, Unary) and node.op == "+":
-            node = node.operand
-        else:
-            return node.pos

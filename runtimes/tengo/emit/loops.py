@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from runtimes.tengo.emit.assignments import Assignments
-from runtimes.tengo.emit.expressions import place_before
+from runtimes.tengo.emit.elements import place_before
+from runtimes.tengo.emit.facts import LoopFacts, facts_of
 from runtimes.tengo.emit.lines import Line
 from runtimes.tengo.emit.values import Value
-from runtimes.tengo.nodes import Assign, Binary, Block, Branch, For, ForIn, Ident, IntLit, Stmt
+from runtimes.tengo.nodes import (
+    Assign,
+    Binary,
+    Block,
+    Branch,
+    Call,
+    Expr,
+    For,
+    ForIn,
+    Ident,
+    IntLit,
+    Stmt,
+)
 from runtimes.tengo.scopes import Kind, Type
+
+_MOST_LOOKED_AT: Final = 6
+"""Loops inside that many are not looked at: each look walks over all that is inside."""
+_MOST: Final = (1 << 63) - 1
 
 
 class Loops(Assignments):
@@ -48,8 +66,17 @@ class Loops(Assignments):
             self.emit("end")
             self.emit(f"::continue_{labels[0]}::")
 
+    def facts(self, node: For | ForIn) -> LoopFacts:
+        """What a loop does to arrays; nothing is known of one that is too deep in others."""
+        return facts_of(node) if len(self.loops) < _MOST_LOOKED_AT else LoopFacts()
+
     def for_loop(self, node: For) -> None:
-        if self._counted(node):
+        facts = self.facts(node)
+        with self.arrays_of_loop(facts):
+            self._for_loop(node, facts)
+
+    def _for_loop(self, node: For, facts: LoopFacts) -> None:
+        if self._counted(node, facts):
             return
         if node.init is not None:
             self.emit("do")
@@ -92,7 +119,7 @@ class Loops(Assignments):
         # After `break` or `return` nothing may follow in a block; ours are in blocks of their own.
         self.statement(node)
 
-    def _counted(self, node: For) -> bool:
+    def _counted(self, node: For, facts: LoopFacts) -> bool:
         """Emit `for i := a; i < b; i++` as Lua's own counting loop where nobody could tell."""
         bound = _bound_of(node)
         if bound is None:
@@ -105,8 +132,13 @@ class Loops(Assignments):
             return False
         limit = condition.right
         below = condition.op == "<"
+        low, high = init.value, _MOST - below
+        assert isinstance(low, IntLit)
         if isinstance(limit, IntLit):
-            last = str(limit.value - 1 if below else limit.value)
+            high = limit.value - 1 if below else limit.value
+            last = str(high)
+        elif self._counts_to_length(limit, facts):
+            last = self.expression(limit).text + (" - 1" if below else "")
         elif (
             isinstance(limit, Ident)
             and limit.symbol is not None
@@ -119,6 +151,7 @@ class Loops(Assignments):
         else:
             return False
         first = self.expression(init.value).text
+        self.spans[symbol] = (low.value, max(low.value, high))
         loop = self.emit("")
         with self.block():
             self.declare(symbol, always_local=True)
@@ -128,11 +161,25 @@ class Loops(Assignments):
         self.emit("end")
         return True
 
+    def _counts_to_length(self, limit: Expr, facts: LoopFacts) -> bool:
+        """Whether a loop counts to the length of a variable, and that stays the same."""
+        if not isinstance(limit, Call) or len(limit.arguments) != 1:
+            return False
+        called, argument = self.builtin_symbol(limit), limit.arguments[0]
+        if called is None or called.name != "len" or not isinstance(argument, Ident):
+            return False
+        symbol = argument.symbol
+        if symbol is None or symbol.kind is Kind.BUILTIN or len(self.loops) >= _MOST_LOOKED_AT:
+            return False
+        lasting = symbol.type is Type.STRING or (symbol.type is Type.ARRAY and self.headers_last)
+        return lasting and bool(symbol.lua) and facts.keeps(symbol)
+
     def for_in(self, node: ForIn) -> None:
-        self.emit("do")
-        with self.block():
-            self._for_in_loop(node)
-        self.emit("end")
+        with self.arrays_of_loop(self.facts(node)):
+            self.emit("do")
+            with self.block():
+                self._for_in_loop(node)
+            self.emit("end")
 
     def _for_in_loop(self, node: ForIn) -> None:
         iterable = self.expression(node.iterable)

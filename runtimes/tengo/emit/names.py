@@ -24,7 +24,7 @@ KEYWORDS: Final = frozenset(
     )
 )  # fmt: skip
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
-_OURS: Final = re.compile(r"(t|more_|continue_|module_)[0-9]+\Z|spill\Z|argc\Z")
+_OURS: Final = re.compile(r"(t|more_|continue_|done_|module_)[0-9]+\Z|spill\Z|argc\Z")
 _MAX_LOCALS: Final = 110
 _MAX_CAPTURED: Final = 60
 _MAX_TEMPORARIES: Final = 40
@@ -142,6 +142,10 @@ class Names:
         self.lines, self.indent = saved
 
     # ------------------------------------------------------------------ names
+
+    def live(self) -> int:
+        """How many local variables the function has here."""
+        return self._frames[-1].live
 
     def unique(self, name: str) -> str:
         """A Lua name like `name` that is not in use, in use from now on in this block."""

@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from runtimes.tengo.emit.calls import PREDICATES
 from runtimes.tengo.emit.lines import Line, Place, Text, lua_string
 from runtimes.tengo.emit.statements import Statements
+from runtimes.tengo.library_types import QUICK
 from runtimes.tengo.nodes import Assign, ExprStmt, File, Ident
 from runtimes.tengo.scopes import Kind, Symbol
 
@@ -32,7 +34,8 @@ _HELPERS: Final = {
 _NAMED: Final = (
     "new", "array", "map_with", "text", "equals", "truthy", "pick", "negate", "complement", "idx",
     "idx_int", "walk", "set", "slice", "each", "length", "append_one", "spread_call", "long_call",
-    "rest", "select", "too_few", "miscounted", "below", "immutable", "mathtype",
+    "rest", "select", "too_few", "miscounted", "below", "immutable", "mathtype", "own", "push",
+    "open", "open_to_write", "cut", "to_string", "to_int", "to_float", "type_name", "copy",
 )  # fmt: skip
 _FIXED: Final = ("T", "given", "import", "state", "save", "to", "_", "arguments", "argc")
 _HEADROOM: Final = 60
@@ -43,13 +46,22 @@ class Program(Statements):
     """Emits one program."""
 
     def __init__(self, builtins: frozenset[str]) -> None:
-        helpers = {**{name: f"T.{name}" for name in _NAMED}, **_HELPERS}
+        helpers = {
+            **{name: f"T.{name}" for name in _NAMED},
+            **{name: f"T.predicates.{name}" for name in PREDICATES},
+            **{f"{module}_{name}": f"T.quick.{module}.{name}" for module, name in QUICK},
+            **_HELPERS,
+        }
         self._sources = {f"_{name}": source for name, source in helpers.items()}
         self._sources.update({name: f"T.builtins.{name}" for name in builtins})
         super().__init__(Text(), frozenset((*self._sources, *_FIXED)))
         self.used = set()
         self.modules = {}
-        self.libraries = set()
+        self.opened = {}
+        self.growing = set()
+        self.headers_last = True
+        self.spans = {}
+        self.hoisted = {}
         self.loops = []
         self._functions = []
         self._frames[0].live = _HEADROOM
@@ -61,6 +73,8 @@ class Program(Statements):
         libraries: Sequence[str],
     ) -> tuple[bytes, list[Place | None], tuple[str, ...]]:
         """The chunk's text, the place of each of its lines, and the names of the globals."""
+        files = (main, *(file for _, file in modules))
+        self.headers_last = all(b"splice" not in file.source for file in files)
         with self.block():
             self.indent = 0
             head = self.lines

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from runtimes.tengo.emit.assignments import Assignments
-from runtimes.tengo.emit.lines import OPEN
+from runtimes.tengo.emit.lines import OPEN, Line
 from runtimes.tengo.emit.loops import Loops
+from runtimes.tengo.emit.values import Value
 from runtimes.tengo.nodes import (
     Assign,
     Block,
@@ -73,17 +74,21 @@ class Statements(Loops):
         """`function name(argc, a, b) ... end`."""
         self._functions.append((node, symbol))
         loops, self.loops = self.loops, []
+        arrays = self.opened, self.growing
+        self.opened, self.growing = {}, set()
         with self.function_lines() as lines:
             head = self._parameters(node)
             self.body(node.body)
         self.loops = loops
+        self.opened, self.growing = arrays
         self._functions.pop()
         return f"function{name}({head}){self.text.block(lines)}end"
 
     def _parameters(self, node: FuncLit) -> str:
         symbols = [parameter.symbol for parameter in node.params]
         count = len(symbols)
-        names = ["argc"]
+        direct = node.function is not None and node.function.direct
+        names = [] if direct else ["argc"]
         many = count > _MAX_PARAMETERS
         for i, symbol in enumerate(symbols):
             assert symbol is not None
@@ -95,7 +100,7 @@ class Statements(Loops):
                 names.append(symbol.lua)
         if node.variadic:
             self.emit(f"if argc < {count - 1} then {self.helper('too_few')}(argc, {count - 1}) end")
-        else:
+        elif not direct:
             self.emit(f"if argc ~= {count} then {self.helper('miscounted')}(argc, {count}) end")
         if many:
             names.append("...")
@@ -162,21 +167,53 @@ class Statements(Loops):
         self.emit(f"if {test.text} then")
         self.inner(node.then)
         otherwise = node.otherwise
+        tested: tuple[Value, list[Line]] | None = None
         while isinstance(otherwise, If) and otherwise.init is None:
-            following, statements = self.branch(self.condition, otherwise.condition)
-            if statements:
+            tested = self.branch(self.condition, otherwise.condition)
+            if tested[1]:
                 break
-            self.emit(f"elseif {following.text} then")
+            self.emit(f"elseif {tested[0].text} then")
             self.inner(otherwise.then)
-            otherwise = otherwise.otherwise
+            otherwise, tested = otherwise.otherwise, None
         if otherwise is not None:
             self.emit("else")
             with self.block():
-                if isinstance(otherwise, Block):
+                if isinstance(otherwise, If):
+                    self._arms(otherwise, tested)
+                elif isinstance(otherwise, Block):
                     self.body(otherwise)
-                else:
-                    self.statement(otherwise)
         self.emit("end")
+
+    def _arms(self, node: If, tested: tuple[Value, list[Line]] | None) -> None:
+        """The rest of a chain whose conditions need statements before them: one arm after the
+        other, each of which leaves the block; nested, a long chain would be too deep for Lua.
+        `tested` is the first condition, with its statements, if it is made already."""
+        done = f"done_{self.label()}"
+        arm: Stmt | None = node
+        while isinstance(arm, If):
+            if arm.init is not None:
+                self.statement(arm.init)
+            if tested is not None:
+                test, lines = tested
+                for line in lines:
+                    line.indent += 1
+                self.lines.extend(lines)
+                tested = None
+            else:
+                test = self.condition(arm.condition)
+            self.emit(f"if {test.text} then")
+            with self.block():
+                self.emit("do")
+                self.inner(arm.then)
+                self.emit("end")
+                self.emit(f"goto {done}")
+            self.emit("end")
+            arm = arm.otherwise
+        if isinstance(arm, Block):
+            self.emit("do")
+            self.inner(arm)
+            self.emit("end")
+        self.emit(f"::{done}::")
 
     _makers_of_statements: Final[dict[type, Callable[..., None]]] = {
         ExprStmt: _expression_statement,

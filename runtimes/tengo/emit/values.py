@@ -22,6 +22,7 @@ UNARY: Final = 12
 LITERAL: Final = 19
 PREFIX: Final = 20
 
+MOST_NEGATIVE: Final = -(1 << 63)
 NUMBERS: Final = frozenset((Type.INT, Type.FLOAT))
 NEVER_NIL: Final = frozenset(Type) - {Type.UNKNOWN, Type.UNDEFINED, Type.NEVER}
 LUA_TRUE: Final = NEVER_NIL - {Type.BOOL}
@@ -53,6 +54,17 @@ class Value:
     """A map for sure, mutable or not: reading a name from it cannot fail."""
     char: int = -1
     """The code of a character literal."""
+    span: tuple[int, int] | None = None
+    """Bounds of an int, when they are known."""
+    stepped: bool = False
+    """A name and a literal that is added or taken away: cheap to repeat."""
+    is_result: bool = False
+    """What an operator gave: never undefined."""
+
+    @property
+    def never_nil(self) -> bool:
+        """Whether the value is not undefined for certain."""
+        return self.is_result or self.type in NEVER_NIL
 
     def at(self, precedence: int) -> str:
         """The text as an operand of an operator of that precedence."""
@@ -80,6 +92,21 @@ def joined(text: str, precedence: int, kind: Type, *parts: Value) -> Value:
     )
 
 
+def span_of(op: str, left: Value, right: Value) -> tuple[int, int] | None:
+    """The bounds of a sum, difference or product of ints, when it cannot wrap around."""
+    if left.span is None or right.span is None:
+        return None
+    (a, b), (c, d) = left.span, right.span
+    if op == "+":
+        low, high = a + c, b + d
+    elif op == "-":
+        low, high = a - d, b - c
+    else:
+        corners = (a * c, a * d, b * c, b * d)
+        low, high = min(corners), max(corners)
+    return (low, high) if low >= MOST_NEGATIVE and high < -MOST_NEGATIVE else None
+
+
 def stored(name: str, value: Value) -> Value:
     """What is left of a value that was put into a temporary."""
     return replace(
@@ -92,4 +119,5 @@ def stored(name: str, value: Value) -> Value:
         calls=False,
         nest=0,
         terms=1,
+        stepped=False,
     )

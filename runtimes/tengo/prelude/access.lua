@@ -119,6 +119,21 @@ function T.idx_int(x, i)
 	return idx(x, i)
 end
 
+-- The parts of an array for a loop that reads its elements: the list, where the array starts in
+-- it, and the length.  Nothing is within the length of all else, so that `idx_int` gets to say.
+local NOTHING <const> = {}
+function T.open(x)
+	local kind = x[1]
+	if kind == 1 or kind == 2 then return x[2], x[3], x[4] end
+	return NOTHING, 0, 0
+end
+
+-- The same for a loop that writes elements too.
+function T.open_to_write(x)
+	if x[1] == 1 then return x[2], x[3], x[4] end
+	return NOTHING, 0, 0
+end
+
 -- The step to x[i] inside an assignment to x[i][j]: only the message is another.
 function T.walk(x, i)
 	local kind = x and x[1]
@@ -173,7 +188,7 @@ local function clamp(i, n)
 	return i > n and n or i
 end
 
-function T.slice(x, low, high)
+local function slice(x, low, high)
 	low = bound(low, 0)
 	local kind, n = x and x[1], nil
 	if kind == ARRAY or kind == IMMUTABLE_ARRAY then n = x[4]
@@ -187,6 +202,17 @@ function T.slice(x, low, high)
 	if kind == BYTES then return T.bytes(sub(x[2], low + 1, high)) end
 	if not kind then return sub(x, low + 1, high) end
 	return setmetatable({ ARRAY, x[2], x[3] + low, high - low, x[5] - low }, array_mt)
+end
+T.slice = slice
+
+-- s[low:high] of a string; low and high are ints for certain, and high may be absent.
+function T.cut(s, low, high)
+	if low >= 0 then
+		if high then
+			if low <= high then return sub(s, low + 1, high) end
+		elseif low <= #s then return sub(s, low + 1) end
+	end
+	return slice(s, low, high)
 end
 
 ---------------------------------------------------------------------------------- for in

@@ -65,7 +65,7 @@ end)
 
 -- append(a, x) with one item, the everyday case, for emitted code too.
 local function append_one(a, item)
-	local kind = a and a[1]
+	local kind = a[1]
 	if kind ~= ARRAY and kind ~= IMMUTABLE_ARRAY then return bad("append", "first", "array", a) end
 	local backing, offset, len, cap = a[2], a[3], a[4], a[5]
 	if len == cap then
@@ -77,6 +77,31 @@ local function append_one(a, item)
 	return setmetatable({ ARRAY, backing, offset, len + 1, cap }, array_mt)
 end
 T.append_one = append_one
+
+-- A variable that a loop appends to, and that nothing else can see meanwhile, gets a header of its
+-- own when the loop starts, which then grows in place.  Field 6 says that the backing is its own
+-- too; only `push` may believe it.
+function T.own(a)
+	if a[1] ~= ARRAY then return a end
+	return setmetatable({ ARRAY, a[2], a[3], a[4], a[5], false }, array_mt)
+end
+
+-- append(a, item) where nobody but the variable it is assigned to has seen `a`.
+function T.push(a, item)
+	if a[1] ~= ARRAY then return append_one(a, item) end
+	local n, cap = a[4], a[5]
+	if n == cap then
+		cap = grown(cap, n + 1)
+		a[5] = cap
+		if not a[6] then
+			-- As with append, what shares the old backing sees no more of what is written.
+			a[2], a[3], a[6] = move(a[2], a[3], a[3] + n - 1, 1, {}), 1, true
+		end
+	end
+	a[2][a[3] + n] = item
+	a[4] = n + 1
+	return a
+end
 
 builtin("append", function(n, a, ...)
 	if n == 2 then return append_one(a, (...)) end
@@ -179,6 +204,7 @@ end)
 ---------------------------------------------------------------------------------- is_*
 
 local function predicate(name, test)
+	T.predicates[name] = test
 	builtin(name, function(n, v)
 		if n ~= 1 then return wrong(name) end
 		return test(v)

@@ -213,6 +213,8 @@ T.truthy = truthy
 
 -- `v` when it is truthy, else nil: `pick(a) or b` is Tengo's `a || b`.
 function T.pick(v)
+	-- Of the basic types only these are not.
+	if v and v ~= 0 and v ~= "" and not v[1] and v == v then return v end
 	if truthy(v) then return v end
 	return nil
 end

@@ -20,6 +20,8 @@ local T = {
 	builtins = {},                                    -- builtin functions by name
 	builtin_names = setmetatable({}, { __mode = "k" }), -- builtin function -> its name
 	user_names = setmetatable({}, { __mode = "k" }),    -- function of a library -> its name, or ""
+	quick = {},                                       -- functions without checks, by module and name
+	predicates = {},                                  -- what is_int and the others test, by name
 	ops = {},                                         -- operations the engine may call, by name
 }
 

@@ -29,7 +29,8 @@ local function int_argument(v, which)
 end
 
 local function too_long() return T.fail("exceeding string size limit") end
-local function is_ascii(s) return not find(s, "[\x80-\xff]") end
+-- As many runes as bytes: counting is faster than matching a pattern.
+local function is_ascii(s) return utf8len(s) == #s end
 -- A character class of the bytes of `s`, for find.
 local function class(s, negated) return (negated and "[^" or "[") .. gsub(s, "%W", "%%%0") .. "]" end
 
@@ -216,6 +217,8 @@ end
 local function trim(s, cutset) return trim_right(trim_left(s, cutset), cutset) end
 
 local function trim_space(s)
+	local a, z = byte(s, 1, 1), byte(s, -1)
+	if a and a > 32 and a < 127 and z > 32 and z < 127 then return s end
 	local first = first_outside(s, 1, SPACES)
 	if first > #s then return "" end
 	return sub(s, first, last_outside(s, #s, SPACES))
@@ -262,16 +265,23 @@ local NAMED_FIRST <const> = { split = true, split_after = true }
 local BLAMED_ON_FIRST <const> = { compare = true, count = true, index = true, index_any = true,
 	last_index = true, last_index_any = true }
 
+-- For calls whose arguments are strings for certain (library_types.py).
+local quick = {}
+T.quick.text = quick
 for name, f in next, ONE do
+	quick[name] = f
 	text[name] = function(n, s)
+		if n == 1 and type(s) == "string" then return f(s) end
 		if n ~= 1 then return wrong_arguments() end
 		return f(text_argument(s, "first", s))
 	end
 end
 
 for name, f in next, TWO do
+	quick[name] = f
 	local which, blamed = NAMED_FIRST[name] and "first" or "second", BLAMED_ON_FIRST[name]
 	text[name] = function(n, a, b)
+		if n == 2 and type(a) == "string" and type(b) == "string" then return f(a, b) end
 		if n ~= 2 then return wrong_arguments() end
 		local s = text_argument(a, "first", a)
 		return f(s, text_argument(b, which, blamed and a or b))
@@ -359,7 +369,6 @@ local function problem(name, s, what)
 end
 
 local WORDS <const> = { syntax = "invalid syntax", range = "value out of range" }
-
 function text.atoi(n, s)
 	if n ~= 1 then return wrong_arguments() end
 	s = text_argument(s, "first", s)

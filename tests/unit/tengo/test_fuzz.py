@@ -80,7 +80,7 @@ def test_programs_end_in_tengos_own_words(grammar: Grammar) -> None:
     for number in range(PROGRAMS):
         text = program(number, grammar)
         for fault in faults_of(runtime, text):
-            wrong.append(f"program {number}: {fault}\n{text[len(SETUP):]}")
+            wrong.append(f"program {number}: {fault}\n{text[len(SETUP) :]}")
         if len(wrong) > 5:
             break
     assert wrong == [], "\n\n".join(wrong[:6])
