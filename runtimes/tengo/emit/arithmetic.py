@@ -190,7 +190,7 @@ class Arithmetic(Names):
     @staticmethod
     def _char_codes(left: Value, right: Value) -> tuple[Value, Value]:
         """A comparison with a character as one of ints, if the left side is a character."""
-        name, code = left.text, right.char
+        name, code = left.prefix(), right.char
         if left.type is Type.CHAR:
             return Value(f"{name}[2]", type=Type.INT), literal(str(code), Type.INT)
         return (

@@ -22,6 +22,8 @@ OPEN: Final = "\x03"
 CLOSE: Final = "\x04"
 BLOCK: Final = "\x05"
 _PARTS: Final = re.compile(f"([{MARK}{BLOCK}])([0-9]+){END}")
+_CALLED: Final = re.compile(rf"[A-Za-z_][A-Za-z0-9_.]*(?:{MARK}[0-9]+{END}|\s)*\(")
+_BRACKETS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[()]', re.DOTALL)
 _OPERATORS: Final = ("", "<", "<=", ">", ">=")
 
 
@@ -132,3 +134,20 @@ def lua_float(value: float) -> str:
     if value in (float("inf"), float("-inf")):
         return "(1 / 0)" if value > 0 else "(-1 / 0)"
     return repr(value)
+
+
+def is_call(text: str) -> bool:
+    """Whether an expression's text is one call of a name, which Lua takes for a statement too.
+
+    Calls of the source that became something else (`len(a)` a field, `string("a")` a literal) are
+    not.
+    """
+    match = _CALLED.match(text)
+    if match is None:
+        return False
+    depth = 0
+    for part in _BRACKETS.finditer(text, match.end() - 1):
+        depth += {"(": 1, ")": -1}.get(part[0], 0)
+        if depth == 0:
+            return part.end() == len(text)
+    return False

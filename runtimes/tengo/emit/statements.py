@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from runtimes.tengo.emit.assignments import Assignments
-from runtimes.tengo.emit.lines import OPEN, Line
+from runtimes.tengo.emit.lines import Line, is_call
 from runtimes.tengo.emit.loops import Loops
 from runtimes.tengo.emit.values import Value
 from runtimes.tengo.nodes import (
@@ -145,7 +145,7 @@ class Statements(Loops):
 
     def _expression_statement(self, node: ExprStmt) -> None:
         made = self.expression(node.value)
-        if isinstance(node.value, Call) and made.text[0] not in f"({OPEN}":
+        if isinstance(node.value, Call) and is_call(made.text):
             self.emit(made.text)
         elif not made.simple:
             self.emit(f"do local _ = {made.text} end")

@@ -255,3 +255,15 @@ def test_runs_share_nothing(runtime: TengoRuntime) -> None:
     source = "a := undefined; out := a; a = [1]; f := func() { return a }"
     assert out(runtime, source) is None
     assert out(runtime, source) is None
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["len([1, 2])", 'string("a")', "int(5)", "len(x)", "f()", "[1][0]", "is_int(1)",
+     'format("%d)", 1)', "float(1)", "char(97)", "bool(x)", "copy(x)", "type_name(x)"],
+)  # fmt: skip
+def test_an_expression_for_its_effect(runtime: TengoRuntime, statement: str) -> None:
+    """What a call becomes need not be a call, and Lua takes no other expression for a statement."""
+    source = f"x := [1]\nf := func() {{ return func() {{ {statement} }} }}\n{statement}\nout := 1\n"
+    source += f"for i := 0; i < 2; i++ {{\n\t{statement}\n}}\nif out {{ {statement} }}\n"
+    assert out(runtime, source) == 1
