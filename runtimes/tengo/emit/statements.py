@@ -125,8 +125,9 @@ class Statements(Loops):
     def _return_value(self, value: Expr) -> None:
         made = self.expression(value)
         text = made.text
-        if isinstance(value, Call) and not self._calls_itself(value):
-            text = f"({text})"
+        tail = isinstance(value, Call) and self._calls_itself(value)
+        if not tail and (isinstance(value, Call) or is_call(text)):
+            text = f"({text})"  # else Lua forgets this function, and with it the place of an error
         self.emit(f"do return {text} end")
 
     def _calls_itself(self, node: Call) -> bool:

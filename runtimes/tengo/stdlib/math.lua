@@ -117,7 +117,7 @@ two("remainder", FLOAT, FLOAT, function(x, y)
 	local negative = signbit(x)
 	x, y = abs(x), abs(y)
 	if x == y then return negative and -0.0 or 0.0 end
-	if y <= 0x1p1022 then x = math.fmod(x, y + y) end
+	if y <= 0x1.fffffffffffffp1022 then x = math.fmod(x, y + y) end
 	if y < 0x1p-1021 then
 		if x + x > y then
 			x = x - y

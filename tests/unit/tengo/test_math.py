@@ -124,6 +124,7 @@ def test_sqrt(x: float) -> None:
 
 
 @given(finite, finite)
+@example(1.1235582092889478e308, 4.494232837155791e307)
 def test_exact_of_two(x: float, y: float) -> None:
     assert same(go.copysign(x, y), math.copysign(x, y))
     assert same(go.mod(x, y), math.fmod(x, y) if y else NAN)

@@ -267,3 +267,18 @@ def test_an_expression_for_its_effect(runtime: TengoRuntime, statement: str) -> 
     source = f"x := [1]\nf := func() {{ return func() {{ {statement} }} }}\n{statement}\nout := 1\n"
     source += f"for i := 0; i < 2; i++ {{\n\t{statement}\n}}\nif out {{ {statement} }}\n"
     assert out(runtime, source) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "column"),
+    [("x / 0", 9), ("x % 0", 9), ("[1][5:2]", 15), ("x[0]", 11), ('x &^ "a"', 9), ("len(x)", 9),
+     ('"a" - x', 9), ("x << 1.5", 9), ("-[x]", 10), ("x(1)", 9)],
+)  # fmt: skip
+def test_an_error_in_a_returned_value_has_its_place(
+    runtime: TengoRuntime, value: str, column: int
+) -> None:
+    """A helper called in a return must not take the place of the function it is called in."""
+    source = f"f := func(x) {{\n\treturn {value}\n}}\ny := f(1)\n"
+    fault = probes.run(runtime, source)["error"]
+    assert [frame[1] for frame in fault["frames"]] == [4, 2]
+    assert (fault["line"], fault["frames"][-1][3]) == (2, column)
