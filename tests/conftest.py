@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+from hypothesis import settings
+
+# Each run tries the same examples, so that a change is judged by what it changed and a failure
+# can be repeated; SANDBOX_RANDOM=1 looks for new ones.
+settings.register_profile("same", derandomize=True)
+settings.register_profile("new", derandomize=False, print_blob=True)
+settings.load_profile("new" if os.environ.get("SANDBOX_RANDOM") else "same")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
