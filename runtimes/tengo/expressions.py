@@ -7,6 +7,7 @@ parsed with loops, so that their length is not a depth.  After an error the node
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Final
 
@@ -74,9 +75,9 @@ class Expressions(Cursor):
             "import": self._import,
         }
 
+    @abstractmethod
     def block(self) -> Block:
         """`{ ... }`; the other half of the parser has it."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------------ operators
 

@@ -8,6 +8,7 @@ original would: its scanner reads one character ahead of each token.
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ _ESCAPES: Final[dict[int, tuple[int, int, int]]] = {
 _NO_MORE: Final = 1 << 62
 
 
-class Scanner:
+class Scanner(ABC):
     """A cursor over the tokens: `next()` sets `kind`, `text` and `offset` of the current one."""
 
     def __init__(self, source: bytes) -> None:
@@ -82,9 +83,9 @@ class Scanner:
         elif source.startswith(b"#!"):  # the original's command line tool takes it for a comment
             self._at = max(source.find(b"\n"), 0) or len(source)
 
+    @abstractmethod
     def report(self, offset: int, message: str) -> None:
         """Note that the text is wrong at `offset`."""
-        raise NotImplementedError
 
     def place(self, offset: int) -> Pos:
         """The line and column of an offset."""

@@ -34,6 +34,8 @@ class Storage:
         self._core = core
         self._files = None if data is None else os.path.join(data, "files")
         store = None if data is None else FileStore(os.path.join(data, "memory"))
+        if store is not None:
+            store.clean()  # what a save left behind that a crash interrupted
         self.memory = Memory(store)
         self._sizes: dict[str, int] = {}
         core.functions |= {

@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 from sandbox import Engine, LimitExceeded, Limits, Policy, Request, SandboxError
+from sandbox.engine.services.folders import TEMPORARY
 
 pytest.importorskip("urllib3", reason="the extra `http` is not installed")
 
@@ -229,6 +230,14 @@ def test_files_are_kept_and_laid_over_the_installed_ones(house: House, tmp_path:
         said = house.ask(f"write/{name}", b"x")
         assert said != "nil"
         assert str(tmp_path) not in said
+
+
+def test_what_an_interrupted_save_left_is_cleared_away(tmp_path: Path, plugin: str) -> None:
+    left = tmp_path / "data" / "memory" / f"{TEMPORARY}x"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half")
+    with Engine([tmp_path / "plugins"], data=tmp_path / "data"):
+        assert not left.exists()
 
 
 def test_files_outlive_the_engine(tmp_path: Path, port: int, plugin: str) -> None:

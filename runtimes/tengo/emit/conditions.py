@@ -6,6 +6,7 @@ and "" for true, and `c and x or y` is no choice when `x` may be undefined.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from runtimes.tengo.emit.arithmetic import Arithmetic
@@ -15,12 +16,12 @@ from runtimes.tengo.nodes import Cond, Expr, Logical, Unary
 from runtimes.tengo.scopes import Type
 
 
-class Conditions(Arithmetic):
+class Conditions(Arithmetic, ABC):
     """Emits what is evaluated only on a condition."""
 
+    @abstractmethod
     def expression(self, node: Expr) -> Value:
         """The value of an expression; may emit statements before it."""
-        raise NotImplementedError
 
     def branch(self, make: Callable[[Expr], Value], node: Expr) -> tuple[Value, list[Line]]:
         """A value that is evaluated only on a condition, and the statements it needs, taken out."""

@@ -7,6 +7,7 @@ header are in variables of their own (see `facts`), and the tests are fewer.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -44,9 +45,9 @@ class Elements(Conditions):
     headers_last: bool
     """No array ever changes its header for all who see it: the program does not `splice`."""
 
+    @abstractmethod
     def operands(self, nodes: Sequence[Expr], first: Value | None = None) -> list[Value]:
         """The values of expressions that are evaluated from left to right, after `first`."""
-        raise NotImplementedError
 
     # ------------------------------------------------------------------ arrays of a loop
 

@@ -7,6 +7,7 @@ temporaries first, so that the order of evaluation stays Tengo's.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -169,9 +170,9 @@ class Expressions(Calls):
             text = f"{self.helper('map_with')}({made}, {{ {names} }})"
         return joined(text, PREFIX, Type.MAP, *items)
 
+    @abstractmethod
     def function_text(self, node: FuncLit, name: str = "", symbol: Symbol | None = None) -> str:
         """`function name(argc, ...) ... end`; the statements' part of the emitter."""
-        raise NotImplementedError
 
     def _function(self, node: FuncLit) -> Value:
         name = self.hoisted.get(id(node))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Iterable
 from typing import Final
 
@@ -36,13 +37,13 @@ class Loops(Assignments):
     loops: list[list[int]]
     """For each loop around: the numbers of the labels that its `continue`s went to."""
 
+    @abstractmethod
     def statement(self, node: Stmt) -> None:
         """Emit one statement."""
-        raise NotImplementedError
 
+    @abstractmethod
     def body(self, block: Block | Iterable[Stmt]) -> None:
         """The statements of a block, in the Lua block that is open."""
-        raise NotImplementedError
 
     def branch_statement(self, node: Branch) -> None:
         if node.keyword == "break":

@@ -229,8 +229,7 @@ local function names_in(source)
 	end
 end
 
--- check(file, source): compile only; the names that the program uses, for `sandbox check`.
--- What a file imports is not looked at.
+-- Compile one file; what it imports is not looked at.
 local function compile_alone(file, source)
 	local allowed = { "server" }
 	for i, name in ipairs(module_names()) do allowed[i + 1] = name end
@@ -240,6 +239,7 @@ end
 -- compile(file, source): the Lua that a file becomes, for people to read.
 function ops.compile(file, source) return encode(compile_alone(file, raw(source))[2]) end
 
+-- check(file, source): compile only; the names that the program uses, for `sandbox check`.
 function ops.check(file, source)
 	source = raw(source)
 	compile_alone(file, source)
