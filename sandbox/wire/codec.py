@@ -201,6 +201,8 @@ class Decoder:
             # msgpack raises subclasses of ValueError, and TypeError for keys that do not hash.
             if "exceeds max_" in str(error):
                 raise ProtocolError(f"body holds more than {MAX_ENTRIES} entries") from None
+            if "strict_map_key" in str(error):
+                raise ProtocolError("keys of a map must be texts") from None
             raise ProtocolError(f"malformed body: {type(error).__name__}") from None
         except msgpack.exceptions.UnpackException as error:
             raise ProtocolError(f"malformed body: {type(error).__name__}") from None

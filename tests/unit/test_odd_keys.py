@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from sandbox import Engine, PluginError
+from sandbox.wire.codec import encode
+from sandbox.wire.extensions import EncodeError
 
 MODULES = {
     "mod_keys.lua": 'module:hook("seen", function(e) return e.map[1] end)\n'
@@ -38,3 +40,10 @@ def test_they_do_not_leave_it_and_cost_no_worker(engine: Engine) -> None:
         engine.fire("a.example", "pyback", {})
     assert engine.fire("a.example", "fine", {}) is True
     assert [one.pid for one in engine.status()] == before
+
+
+@pytest.mark.parametrize("number", [1, 0xDB, 0xDEADBEEF, 0xD9D9D9D9])
+def test_they_are_named_whatever_else_is_in_the_body(number: int) -> None:
+    """A call's id may hold a byte that has the whole body looked at: the words are the same."""
+    with pytest.raises(EncodeError, match="keys of a map must be texts"):
+        encode([3, number, {1: 2}])
