@@ -22,7 +22,8 @@ def _canonical(name: str) -> str:
 class Headers(Mapping[str, str]):
     """Header fields: a mapping by name, whatever its case, that keeps repeated fields.
 
-    `headers["Accept"]` is the first value; `getlist` gives all of them.
+    `headers["Accept"]` is the first value; `getlist` gives all of them.  Values are text; bytes
+    that are not UTF-8 are lone surrogates in it, as `os.fsdecode` has them.
     """
 
     __slots__ = ("_items",)
@@ -91,7 +92,9 @@ class Request:
             raise ConfigurationError(f"uri: {self.uri!r} does not begin with a slash")
         if not isinstance(self.headers, Headers):
             object.__setattr__(self, "headers", Headers(self.headers))
-        path = unquote(self.uri.partition("?")[0], errors="surrogateescape")
+        path = self.uri.partition("?")[0]
+        if "%" in path:
+            path = unquote(path, errors="surrogateescape")
         object.__setattr__(self, "path", path)
 
     @property

@@ -309,9 +309,10 @@ def _headers(value: object) -> list[tuple[str, str]]:
         if not isinstance(name, str) or not _TOKEN.fullmatch(name):
             continue
         for one in item[1]:
+            if isinstance(one, bytes):  # what is not UTF-8 goes out as it is
+                one = one.decode("utf-8", "surrogateescape")
             if isinstance(one, str):
-                text = _CONTROLS.sub(" ", one)
-                fields.append((name, text.encode("latin-1", "replace").decode("latin-1")))
+                fields.append((name, _CONTROLS.sub(" ", one).strip(" ")))
     return fields
 
 

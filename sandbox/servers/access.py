@@ -8,7 +8,7 @@ ways by which a web page of a stranger could act in an operator's name are close
   every answer of ours may be read by any page (`Access-Control-Allow-Origin: *`).
 - it lets its own name point to 127.0.0.1 (DNS rebinding): then the `Host` is that name.
 - it is a page of a plugin, of the same origin: such pages are sent with a policy that gives
-  them an origin of their own (`answers.isolated`).
+  them an origin of their own (`answers.isolate`).
 """
 
 from __future__ import annotations

@@ -10,13 +10,14 @@ import contextlib
 import logging
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from starlette.datastructures import Headers
 from starlette.responses import Response as HttpResponse
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import Scope, Send
 
 from sandbox.engine.faults import one_line
 from sandbox.engine.plugins import StaticFile
@@ -50,21 +51,64 @@ _OURS: Final = frozenset(
     | {name.lower() for name, _ in CORS}
 )
 _NO_BODY: Final = frozenset({204, 205, 304})
+_NO_LENGTH: Final = frozenset({204, 304})  # RFC 9110, section 8.6
 _UNKNOWN: Final = "application/octet-stream"
 
 
+Fields: TypeAlias = list[tuple[bytes, bytes]]
+"""Header fields as ASGI has them: names in lower case."""
+
+
+class Answer:
+    """A whole answer, CORS fields included, which an ASGI application sends as it is.
+
+    What scripts answer goes out as one of these, since Starlette's take as long again to make.
+    """
+
+    __slots__ = ("_body", "_fields", "_status")
+
+    def __init__(self, status: int, fields: Fields, body: bytes) -> None:
+        self._status, self._fields, self._body = status, fields, body
+
+    async def send(self, send: Send) -> None:
+        """Send it."""
+        await send({"type": "http.response.start", "status": self._status, "headers": self._fields})
+        await send({"type": "http.response.body", "body": self._body})
+
+
 def sent(response: Response) -> HttpResponse:
-    """An answer as Starlette sends it, with our header fields."""
+    """An answer of ours as Starlette sends it."""
     body = b"" if response.status in _NO_BODY else response.body
     answer = HttpResponse(body, response.status)
-    fields = response.headers.items_all()
-    # What is encoded, is of a type that its bytes do not show.
-    if body and not {"content-type", "content-encoding"} & {name.lower() for name, _ in fields}:
-        fields.append(("Content-Type", guessed(body)))
-    for name, value in fields:
-        if name.lower() not in _OURS:
-            answer.raw_headers.append((name.lower().encode("latin-1"), value.encode("latin-1")))
+    answer.raw_headers += _fields(response, body)
     return answer
+
+
+def of_plugin(response: Response) -> Answer:
+    """An answer of a plugin, which has an origin of its own wherever it could be a page."""
+    status = response.status
+    body = b"" if status in _NO_BODY else response.body
+    fields = _fields(response, body)
+    isolate(fields, body)
+    if status not in _NO_LENGTH:
+        fields.append((b"content-length", b"%d" % len(body)))
+    fields += CORS_FIELDS
+    return Answer(status, fields, body)
+
+
+def _fields(response: Response, body: bytes) -> Fields:
+    """The header fields that a script may set, and a type if it has set none."""
+    fields: Fields = []
+    typed = not body
+    for name, value in response.headers.items_all():
+        known = name.lower()
+        # What is encoded, is of a type that its bytes do not show.
+        typed = typed or known in ("content-type", "content-encoding")
+        if known not in _OURS:
+            fields.append((known.encode(), value.encode("utf-8", "surrogateescape")))
+    if not typed:
+        fields.append((b"content-type", guessed(body).encode()))
+    return fields
 
 
 def too_large(limit: int) -> HttpResponse:
@@ -85,7 +129,7 @@ def static_file(found: StaticFile, scope: Scope) -> HttpResponse:
     if answer.headers.get("content-type") == _UNKNOWN and answer.status_code == 200:
         with contextlib.suppress(OSError), open(found.path, "rb") as file:
             answer.headers["content-type"] = guessed(file.read(LENGTH))
-    answer = isolated(answer)
+    isolate(answer.raw_headers, b"")
     if "content-security-policy" not in answer.headers and "etag" in answer.headers:
         del answer.headers["x-content-type-options"]
         # Of a file that has changed, a range is of no use (RFC 9110, section 13.1.5).
@@ -131,18 +175,24 @@ _HARMLESS: Final = re.compile(
 _NOTE: Final = re.compile(rb"""<a href="(?:https?://|/)[^"<>]*">[A-Za-z' ]*</a>\.\n\n""")
 
 
-def isolated(answer: HttpResponse) -> HttpResponse:
-    """An answer of a plugin, which has an origin of its own wherever it could be a page."""
-    kinds = [value for name, value in answer.raw_headers if name.lower() == b"content-type"]
-    if not kinds and not answer.body:
-        return answer
-    if kinds == [b"text/html; charset=utf-8"] and _NOTE.fullmatch(getattr(answer, "body", b"")):
-        return answer
+def isolate(fields: Fields, body: bytes) -> None:
+    """Give what a plugin sends an origin of its own, wherever it could be a page; `body` is what
+    is known of it.  Adds to `fields`."""
+    kinds = [value for name, value in fields if name == b"content-type"]
+    if not kinds and not body:
+        return
+    if len(kinds) == 1 and len(kinds[0]) < 200 and _is_harmless(kinds[0]):
+        return
+    if kinds == [b"text/html; charset=utf-8"] and _NOTE.fullmatch(body):
+        return
+    # A second policy of the plugin's own can only forbid more.
+    fields.append((b"content-security-policy", ISOLATION.encode()))
+
+
+@lru_cache(maxsize=256)
+def _is_harmless(kind: bytes) -> bool:
     # A comma would begin another type (WHATWG Fetch, "extract a MIME type").
-    if len(kinds) != 1 or not _HARMLESS.fullmatch(kinds[0].decode("latin-1").strip()):
-        # A second policy of the plugin's own can only forbid more.
-        answer.raw_headers.append((b"content-security-policy", ISOLATION.encode()))
-    return answer
+    return bool(_HARMLESS.fullmatch(kind.decode("latin-1").strip()))
 
 
 # ---------------------------------------------------------------------- errors

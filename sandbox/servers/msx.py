@@ -10,14 +10,12 @@ place: `/{plugin}` without a slash, unknown plugins, CONNECT.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import math
 import re
 import socket
 from collections.abc import Callable
 from typing import Final
-from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect
@@ -27,36 +25,32 @@ from starlette.types import Message, Receive, Scope, Send
 
 from sandbox.engine.async_engine import AsyncEngine
 from sandbox.engine.faults import one_line
-from sandbox.engine.plugins import MAX_SOURCE, Source, StaticFile
+from sandbox.engine.plugins import Source, StaticFile
 from sandbox.errors import Busy, SandboxError, UnknownPlugin
-from sandbox.messages import Headers, Request, Response, plain, reason_phrase
+from sandbox.messages import plain, reason_phrase
 from sandbox.servers.access import is_loopback
 from sandbox.servers.answers import (
     CORS_FIELDS,
+    Answer,
     failed,
-    isolated,
+    of_plugin,
     sent,
     static_file,
     too_large,
 )
 from sandbox.servers.house import House
+from sandbox.servers.iteration import Iteration
 from sandbox.servers.moment import Moment
-from sandbox.servers.paths import cleaned, moved
+from sandbox.servers.paths import cleaned, moved, unescaped
 from sandbox.servers.replies import Refused
+from sandbox.servers.requests import MAX_BODY, Gone, body_of, field, request_of, target_of, text_of
 from sandbox.servers.routes import Page, Routes, is_folder
 from sandbox.servers.running import Server, address_of
-from sandbox.wire.framing import MAX_FRAME
+from sandbox.servers.visit import Visit
 
 log: Final = logging.getLogger("sandbox.servers.msx")
 
-MAX_BODY: Final = MAX_FRAME - MAX_SOURCE - 128 * 1024
-"""Longest request body in bytes: it travels to the worker in one frame, beside the script's
-source and the request's head (uvicorn takes heads of 64 KiB at most)."""
-
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-_~%!$&'()*+,;=:\[\]]*", re.ASCII)
-_MAX_QUERY: Final = 8192
-
-_AUTHORITY: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*://[^/?#]*")
 
 
 def create_app(engine: AsyncEngine, house: House | None = None) -> Starlette:
@@ -66,18 +60,34 @@ def create_app(engine: AsyncEngine, house: House | None = None) -> Starlette:
     caller closes engine and house.  Routes added to the application come before plugins.
     """
     house = house or House(engine, None, loopback=False)
-    app = Starlette(exception_handlers={Exception: _internal_error})
+    app = Application(FrontEnd(engine, house))
     app.state.house = house
-    elsewhere = app.router.default
-    front = FrontEnd(engine, house)
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        await (front.answer if scope["type"] == "http" else elsewhere)(scope, receive, send)
-
-    # The default of the router, not a route: a route's pattern does not match every path there
-    # is ("*", "http://host/p/", a line feed in a name), and those must be answered as well.
-    app.router.default = answer
     return app
+
+
+class Application(Starlette):
+    """Starlette, where what no route answers is the front end's."""
+
+    def __init__(self, front: FrontEnd) -> None:
+        super().__init__()
+        self._front = front
+        elsewhere = self.router.default
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            await (front.answer if scope["type"] == "http" else elsewhere)(scope, receive, send)
+
+        # The default of the router, not a route: a route's pattern does not match every path there
+        # is ("*", "http://host/p/", a line feed in a name), and those must be answered as well.
+        self.router.default = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See ASGI.  Where the embedder added no routes and no middleware there is nothing to
+        pass through on the way, which would take a tenth of an answer's time."""
+        if scope["type"] == "http" and not self.router.routes and not self.user_middleware:
+            scope["app"] = self
+            await self._front.answer(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 async def serve(
@@ -106,13 +116,6 @@ async def serve(
     return again and not server.signalled
 
 
-async def _internal_error(_: HttpRequest, error: Exception) -> HttpResponse:
-    """A bug of ours.  The server logs it; the client learns nothing but that."""
-    answer = sent(plain(500, reason_phrase(500)))
-    answer.raw_headers.extend(CORS_FIELDS)
-    return answer
-
-
 class FrontEnd:
     """Answers requests with one engine."""
 
@@ -120,47 +123,51 @@ class FrontEnd:
         self._engine, self._house = engine, house
         self._routes = Routes(house, house.egress)
         self._moment = Moment()
+        self._resolved: Iteration[tuple[str, str], Source | StaticFile] = Iteration()
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request (ASGI)."""
+        with_cors = _WithCors(send)
+        try:
+            response = await self._respond(scope, receive)
+            if isinstance(response, Answer):
+                with_cors.started = True
+                await response.send(send)
+            elif response is not None:
+                await response(scope, receive, with_cors)
+        except Exception:
+            # A bug of ours.  The server logs it; the client learns nothing but that.
+            if not with_cors.started:
+                await sent(plain(500, reason_phrase(500)))(scope, receive, with_cors)
+            raise
 
-        async def send_with_cors(message: Message) -> None:
-            # Here, because Starlette makes some answers by itself, such as those to bad ranges.
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *CORS_FIELDS]
-            await send(message)
-
-        response = await self._respond(scope, receive)
-        if response is not None:
-            await response(scope, receive, send_with_cors)
-
-    async def _respond(self, scope: Scope, receive: Receive) -> HttpResponse | None:
+    async def _respond(self, scope: Scope, receive: Receive) -> HttpResponse | Answer | None:
         """What to answer; None when the client has gone."""
         method = scope["method"]
         if method == "OPTIONS":
             return HttpResponse()
-        target = _AUTHORITY.sub("", scope["raw_path"].decode("latin-1"), count=1) or "/"
+        target = target_of(scope)
         if method == "CONNECT":
             # It asks for a tunnel, which this is not; ServeMSX runs scripts outside its folder.
             return sent(plain(405, reason_phrase(405)))
-        if not target.startswith("/"):
+        if target[0] != "/":
             return sent(plain(400, "the request target must be a path"))
-        if not _HOST.fullmatch(_field(scope, b"host")):
+        if not _HOST.fullmatch(field(scope, b"host")):
             # It becomes part of links, in pages of ours and of plugins.
             return sent(plain(400, "malformed Host header"))
-        request = _request(scope, target, self._house)
-        path = cleaned(request.path) + ("/" if is_folder(request.path) else "")
-        if path != request.path:
-            return moved(path, request.query, method)
+        asked = unescaped(target)
+        path = cleaned(asked) + ("/" if is_folder(asked) else "")
+        if path != asked:
+            return moved(path, text_of(scope["query_string"]), method)
         own = self._routes.find(path)
         if own is not None:
             return await _own(own, HttpRequest(scope, receive))
-        return await self._plugins(request, scope, receive)
+        return await self._plugins(path, target, scope, receive)
 
     async def _plugins(
-        self, request: Request, scope: Scope, receive: Receive
-    ) -> HttpResponse | None:
-        plugin, slash, _ = request.path[1:].partition("/")
+        self, path: str, target: str, scope: Scope, receive: Receive
+    ) -> HttpResponse | Answer | None:
+        plugin, slash, _ = path[1:].partition("/")
         if not plugin or not slash:
             # The document is silent on /{plugin} without a slash; ServeMSX answers 404, and a
             # redirect would make two addresses of one page.
@@ -169,17 +176,17 @@ class FrontEnd:
         try:
             if plugin in self._house.disabled:
                 raise UnknownPlugin("it is switched off", plugin=plugin)
-            found = self._engine.resolve(plugin, request.path)
+            found = self._resolve(plugin, path)
             if isinstance(found, StaticFile):
                 return static_file(found, scope)
-            body = await _body(receive)
+            body = await body_of(scope, receive)
             if body is None:
                 return too_large(MAX_BODY)
-            whole = Request(
-                request.method, request.uri, request.headers, body,
-                request.host, request.remote_addr, request.proto, request.settings,
-            )  # fmt: skip
-            response = await self._unless_gone(plugin, whole, found, receive)
+            if found is None:
+                return of_plugin(plain(404, reason_phrase(404)))
+            request = request_of(scope, target, body, self._house)
+            visit = Visit(receive)
+            response = await visit.answer(self._engine, plugin, request, found, self._moment)
         except Busy as error:
             log.info("plugin %s: %s", one_line(plugin), error.message)
             answer = sent(plain(503, error.message))
@@ -187,49 +194,36 @@ class FrontEnd:
             return answer
         except SandboxError as error:
             response = failed(plugin, error, found.file if isinstance(found, Source) else "")
-        except _Gone:
+        except Gone:
             response = None
-        return None if response is None else isolated(sent(response))
+        return None if response is None else of_plugin(response)
 
-    async def _unless_gone(
-        self, plugin: str, request: Request, found: Source | None, receive: Receive
-    ) -> Response | None:
-        """The engine's answer; None, and an ended script, when the client leaves before."""
-        task = asyncio.current_task()
-        gone = False
-        watcher: asyncio.Task[None] | None = None
-
-        async def watch() -> None:
-            nonlocal gone
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            gone = True
-            if task is not None:
-                task.cancel()
-
-        def begin() -> None:
-            nonlocal watcher
-            watcher = asyncio.create_task(watch())
-
-        self._moment.add(begin)  # most answers are there before anybody could leave
-        try:
-            return await self._engine.request(plugin, request, found)
-        except asyncio.CancelledError:
-            if not gone or task is None or task.uncancel() > 0:
-                raise
-            log.info("plugin %s: the client left before the answer", one_line(plugin))
-            return None
-        finally:
-            self._moment.discard(begin)
-            if watcher is not None:
-                watcher.cancel()
+    def _resolve(self, plugin: str, path: str) -> Source | StaticFile | None:
+        found = self._resolved.get((plugin, path))
+        if found is None:
+            found = self._engine.resolve(plugin, path)
+            if found is not None:
+                self._resolved.put((plugin, path), found)
+        return found
 
 
-class _Gone(Exception):
-    """The client left before its request was complete."""
+class _WithCors:
+    """Sends with the CORS fields, and knows whether anything was sent.
 
+    Here, because Starlette makes some answers by itself, such as those to bad ranges.
+    """
 
-# ---------------------------------------------------------------------- requests
+    __slots__ = ("_send", "started")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            message["headers"] = [*message["headers"], *CORS_FIELDS]
+        await self._send(message)
 
 
 async def _own(page: Page, request: HttpRequest) -> HttpResponse | None:
@@ -243,55 +237,3 @@ async def _own(page: Page, request: HttpRequest) -> HttpResponse | None:
         return answer
     except ClientDisconnect:
         return None
-
-
-def _request(scope: Scope, target: str, house: House) -> Request:
-    """The request without its body, and without the operator's token."""
-    withheld = house.access.withheld
-    target, query = withheld(target), withheld(scope["query_string"].decode("latin-1"))
-    fields = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in scope["headers"]]
-    headers = Headers([(name, withheld(value)) for name, value in fields])
-    client = scope.get("client") or ("", 0)
-    server = scope.get("server") or ("localhost", None)
-    return Request(
-        scope["method"],
-        f"{target}?{query}" if query else target,
-        headers,
-        host=headers.get("host") or _address(*server),
-        remote_addr=_address(*client) if client[0] else "",
-        proto=f"HTTP/{scope['http_version']}",
-        settings=house.seen(_device(query)),
-    )
-
-
-def _field(scope: Scope, name: bytes) -> str:
-    return next((value.decode("latin-1") for known, value in scope["headers"] if known == name), "")
-
-
-def _device(query: str) -> str:
-    """The id that Media Station X put into a query."""
-    if "id=" not in query:
-        return ""
-    return next((value for name, value in parse_qsl(query[:_MAX_QUERY]) if name == "id"), "")
-
-
-def _address(host: str, port: int | None) -> str:
-    shown = f"[{host}]" if ":" in host else host
-    return f"{shown}:{port}" if port is not None else shown
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """The whole body, or None as soon as it is longer than `MAX_BODY`."""
-    parts: list[bytes] = []
-    size, more = 0, True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise _Gone
-        part = message.get("body", b"")
-        size += len(part)
-        if size > MAX_BODY:
-            return None
-        parts.append(part)
-        more = message.get("more_body", False)
-    return b"".join(parts)

@@ -7,9 +7,14 @@ cleaned path, so that nothing behind this sees a `..` that it could follow.
 from __future__ import annotations
 
 from html import escape
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from starlette.responses import Response
+
+
+def unescaped(target: str) -> str:
+    """The path that a request target (without its query) stands for, as `Request.path`."""
+    return unquote(target, errors="surrogateescape") if "%" in target else target
 
 
 def cleaned(path: str) -> str:

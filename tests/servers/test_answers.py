@@ -63,6 +63,10 @@ WRITES = {
         "w({['X-A'] = {'1', '2'}, ['X-B'] = 'b'}, 201, 'x')",
         "w({'X-A': ['1', '2'], 'X-B': 'b'}, 201, 'x')", 201, "x",
     ),
+    "header_text": (
+        "w({['X-Bytes'] = '\u00e9', ['X-Space'] = ' \\t a b \\r\\n'}, 'x')",
+        "w({'X-Bytes': '\u00e9', 'X-Space': ' \\t a b \\r\\n'}, 'x')", 200, "x",
+    ),
     "bad_headers": (
         "w({['X-A'] = 'a\\r\\nX-Bad: 1', ['X Bad'] = '1', ['X-Bad\\n'] = '1'}, 'x')",
         "w({'X-A': 'a\\r\\nX-Bad: 1', 'X Bad': '1', 'X-Bad\\n': '1'}, 'x')", 200, "x",
@@ -108,6 +112,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> Served:
         (python / f"write_{name}.py").write_text(PYTHON_HEAD + in_python)
     for folder, main in ((lua, "main.lua"), (python, "main.py")):
         (folder / main).write_text("")
+    (lua / "raw_header.lua").write_text("require'server'.write({['X-Bytes'] = '\\255\\233'}, 'x')")
+    (lua / "echo_header.lua").write_text("local s = require'server' s.write(s.header['X-In'][1])")
+    (python / "echo_header.py").write_text("import server\nserver.write(server.header['X-In'][0])")
     (lua / "bytes.lua").write_text("require 'server'.write('\\255\\0')")
     (python / "bytes.py").write_text("import server\nserver.write(b'\\xff\\0')")
     return serve("--dir", str(root))
@@ -142,6 +149,12 @@ def test_headers(served: Served) -> None:
         assert answer.headers["x-b"] == ["b"]
     for answer in in_both(served, "write_bad_headers"):
         assert answer.headers["x-a"] == ["a  X-Bad: 1"]
+    for answer in in_both(served, "write_header_text"):
+        # As bytes of UTF-8, which are what Go sends as well; and no blanks around (RFC 9110, 5.5).
+        assert answer.header("x-bytes").encode("latin-1") == "\u00e9".encode()
+        assert answer.header("x-space") == "a b"
+    raw = served.ask("/lua/raw_header.lua")
+    assert raw.header("x-bytes").encode("latin-1") == b"\xff\xe9"
     for answer in in_both(served, "write_redirect"):
         assert answer.header("location") == "/a?b"
     for answer in in_both(served, "write_redirect_text"):
@@ -153,6 +166,13 @@ def test_headers(served: Served) -> None:
     for answer in in_both(served, "bytes"):
         assert answer.body == b"\xff\0"
         assert answer.header("content-type") == "application/octet-stream"
+
+
+@pytest.mark.parametrize("sent", ["\u00e9".encode(), b"\xe9"])
+def test_header_of_a_request_is_text(served: Served, sent: bytes) -> None:
+    for script in ("/lua/echo_header.lua", "/python/echo_header.py"):
+        answer = served.ask(script, headers={"X-In": sent.decode("latin-1")})
+        assert answer.text == "\u00e9"
 
 
 def test_answers_do_not_wait_for_acknowledgements() -> None:
