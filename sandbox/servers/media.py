@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox.servers import thumbnails
 from sandbox.servers.answers import media_file
 from sandbox.servers.house import House
 from sandbox.servers.replies import Refused, base, document
@@ -128,6 +129,10 @@ async def media(house: House, kind: Kind, rest: str, request: Request) -> Respon
         return document(_page(house, kind, parts, found, request))
     if not place.is_file() or not wanted(place.name, kind):
         raise Refused(404)
+    if kind.noun == "photo" and thumbnails.QUERY in request.query_params:
+        small = await thumbnails.thumbnail(house, place, request)
+        if small is not None:
+            return small
     return media_file(place, request.scope)
 
 
@@ -165,7 +170,8 @@ def _page(
         "template": {"enumerate": False, "layout": "0,0,8,1", "type": "control"},
     }
     page["template"] = _template(kind, compressed, bool(switches & SCALED), where)
-    page["items"] = [_item(kind, one, here) for one in found]
+    small = kind.noun == "photo" and thumbnails.installed()
+    page["items"] = [_item(kind, one, here, small) for one in found]
     return page
 
 
@@ -186,17 +192,15 @@ def _template(kind: Kind, compressed: bool, scaled: bool, where: str) -> dict[st
     }
 
 
-def _item(kind: Kind, one: Entry, here: str) -> dict[str, Any]:
+def _item(kind: Kind, one: Entry, here: str, small: bool) -> dict[str, Any]:
     address = here + _quoted(one.name)
     if one.size is None:
         action = f"content:{address}/?id={{ID}}"
         return {"action": action, "icon": "msx-yellow:folder", "label": one.name}
-    return {
-        "action": f"{kind.action}:{address}",
-        "extensionLabel": amount(one.size),
-        "label": one.name,
-        "playerLabel": one.name,
-    }
+    item = {"action": f"{kind.action}:{address}", "extensionLabel": amount(one.size)}
+    if small and thumbnails.possible(one.name, one.size):
+        item["image"] = f"{address}?{thumbnails.QUERY}"
+    return item | {"label": one.name, "playerLabel": one.name}
 
 
 def _quoted(name: str) -> str:
