@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from sandbox.engine.driver import GREETING_SECONDS, Chain, Note, Serve
+from sandbox.engine.driver import GREETING_SECONDS, Chain, NotBegun, Note, Serve
 from sandbox.engine.link import Link
 from sandbox.engine.worker import Worker
 from sandbox.errors import SandboxCrashed, SandboxError
@@ -23,6 +23,8 @@ MAX_APART: Final = 256
 
 class AsyncioDriver:
     """See `Driver`.  Belongs to the loop it is made in."""
+
+    sends_ahead = True
 
     def __init__(self, serve: Serve, take_note: Note, waiting: frozenset[str]) -> None:
         self.loop = asyncio.get_running_loop()
@@ -65,6 +67,25 @@ class AsyncioDriver:
             raise worker.death
         link: Link = worker.driver_state
         return link.call(operation, arguments, chain)
+
+    def call_ahead(
+        self, worker: Worker, operation: str, arguments: list[Value], chain: Chain
+    ) -> asyncio.Future[Value]:
+        """See `Driver.call_ahead`."""
+        if worker.death is not None:
+            raise NotBegun
+        link: Link = worker.driver_state
+        return link.call(operation, arguments, chain, ahead=True)
+
+    def withdraw(self, worker: Worker) -> None:
+        """See `Driver.withdraw`."""
+        if worker.alive:
+            worker.driver_state.withdraw()
+
+    def is_forsaken(self, worker: Worker) -> bool:
+        """See `Driver.is_forsaken`."""
+        link: Link = worker.driver_state
+        return link.is_forsaken()
 
     def note(self, worker: Worker, topic: str, payload: list[Value]) -> None:
         """See `Driver.note`."""

@@ -50,6 +50,8 @@ def _timeval(seconds: float) -> bytes:
 class BlockingDriver:
     """See `Driver`.  Its methods are called with `lock` held."""
 
+    sends_ahead = False  # a thread that calls a worker takes its answers itself
+
     def __init__(self, serve: Serve, take_note: Note) -> None:
         self._serve = serve
         self._take_note = take_note
@@ -265,6 +267,15 @@ class BlockingDriver:
         if worker.patience < self.watchdog.sleep:  # it looked away while the clocks stood still
             self.watchdog.call_out()
         self._send(worker, answer)
+
+    call_ahead = call
+
+    def withdraw(self, worker: Worker) -> None:
+        """See `Driver.withdraw`.  Nothing was sent ahead."""
+
+    def is_forsaken(self, worker: Worker) -> bool:
+        """See `Driver.is_forsaken`.  Who asks has just given up."""
+        return True
 
     def note(self, worker: Worker, topic: str, payload: list[Value]) -> None:
         """See `Driver.note`."""

@@ -69,8 +69,15 @@ def step(operation: Coroutine[Any, Any, Value]) -> Value:
     raise RuntimeError("an operation suspended where it may not")
 
 
+class NotBegun(Exception):
+    """A call that was sent ahead has not begun in its worker, and will not: run it elsewhere."""
+
+
 class Driver(Protocol):
     """How frames move and how operations wait."""
+
+    sends_ahead: bool
+    """Whether a worker that runs something can be sent more; see `call_ahead`."""
 
     async def greet(self, worker: Worker) -> None:
         """Wait for the worker's HELLO.  Raises `SandboxCrashed` when it does not come."""
@@ -83,6 +90,21 @@ class Driver(Protocol):
         Raises `GuestRaised` with the error map of a RAISE, `LimitExceeded`, `SandboxCrashed`, or
         `EncodeError` when an argument cannot cross.  After a limit or crash the worker is dead.
         """
+
+    def call_ahead(
+        self, worker: Worker, operation: str, arguments: list[Value], chain: Chain
+    ) -> Awaitable[Value]:
+        """As `call`, for what may as well run in another worker.
+
+        Raises `NotBegun` besides, when the worker dies before the call begins, or `withdraw` is
+        called.  Whoever gives up waiting for a call that has begun must kill the worker.
+        """
+
+    def withdraw(self, worker: Worker) -> None:
+        """Take back the calls sent ahead to a worker that waits for a host call."""
+
+    def is_forsaken(self, worker: Worker) -> bool:
+        """Whether nobody waits for the call that runs in a worker."""
 
     def note(self, worker: Worker, topic: str, payload: list[Value]) -> None:
         """Send a note; a worker that cannot take it is killed."""

@@ -14,6 +14,7 @@ from sandbox.engine.driver import (
     TOP,
     Chain,
     GuestRaised,
+    NotBegun,
     Note,
     Serve,
     new_id,
@@ -63,6 +64,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         self._answers: dict[int, tuple[asyncio.Future[Value], Chain]] = {}
+        # Those of them that may as well be run by another worker, as long as they have not begun.
+        self._ahead: dict[int, asyncio.Future[Value]] = {}
         # Answers to host calls that wait until nested calls above them are over.
         self._host_answers: dict[int, tuple[Kind, Value]] = {}
         # Nested calls that wait until the worker stands still.
@@ -115,15 +118,17 @@ class Link(asyncio.Protocol):
 
     # ------------------------------------------------------------------ calls
 
-    def call(self, operation: str, arguments: list[Value], chain: Chain) -> asyncio.Future[Value]:
-        """Send one call; the future is its answer."""
+    def call(
+        self, operation: str, arguments: list[Value], chain: Chain, *, ahead: bool = False
+    ) -> asyncio.Future[Value]:
+        """Send one call; the future is its answer.  With `ahead`, see `Driver.call_ahead`."""
         future: asyncio.Future[Value] = self._driver.loop.create_future()
         state = self.worker.connection.state
         if chain.depth and state is not State.IDLE:
             self._held.append((future, chain, operation, arguments))
             self._pump()
         else:
-            self._start(_CALL, future, chain, operation, arguments)
+            self._start(_CALL, future, chain, operation, arguments, ahead=ahead)
         return future
 
     def _start(
@@ -133,6 +138,8 @@ class Link(asyncio.Protocol):
         chain: Chain,
         operation: str,
         arguments: list[Value],
+        *,
+        ahead: bool = False,
     ) -> None:
         worker, now = self.worker, self._driver.loop.time()
         idle = worker.connection.state is State.IDLE
@@ -150,6 +157,8 @@ class Link(asyncio.Protocol):
         elif kind == _NEST:
             worker.meter.resume(now)
         self._answers[number] = (future, chain)
+        if ahead and not idle:
+            self._ahead[number] = future
         if idle or kind == _NEST:
             self.write(data)
         else:
@@ -168,13 +177,45 @@ class Link(asyncio.Protocol):
             worker.meter.end(now)
             if state is State.RUNNING:
                 worker.meter.begin(now)
+        self._settle(future, frame)
+        if self._ahead and state is State.RUNNING:
+            self._begun(cast(int, worker.connection.running))
+        if self._held or self._host_answers:
+            self._pump()
+
+    @staticmethod
+    def _settle(future: asyncio.Future[Value], frame: Frame) -> None:
         if not future.done():
             if frame[0] == _RETURN:
                 future.set_result(frame[2])
             else:
                 future.set_exception(GuestRaised(frame[2]))
-        if self._held or self._host_answers:
-            self._pump()
+
+    def _begun(self, number: int) -> None:
+        """A call that was sent ahead has begun."""
+        future = self._ahead.pop(number, None)
+        if future is not None and future.cancelled():
+            self.end(SandboxCrashed("nobody waits for the answer", plugin=self.worker.plugin))
+
+    def withdraw(self) -> None:
+        """Take back what was sent ahead; see `Driver.withdraw`."""
+        if self._ahead and self.worker.connection.state is State.SUSPENDED:
+            self.write(self.worker.connection.send(Kind.WITHDRAW))
+            for number in self._ahead:
+                del self._answers[number]
+            self._give_up_ahead()
+
+    def _give_up_ahead(self) -> None:
+        for future in self._ahead.values():
+            if not future.done():
+                future.set_exception(NotBegun())
+                future.exception()  # whoever waited may have been cancelled
+        self._ahead.clear()
+
+    def is_forsaken(self) -> bool:
+        """See `Driver.is_forsaken`."""
+        running = self.worker.connection.running
+        return running in self._answers and self._answers[running][0].cancelled()
 
     def _host_call(self, frame: Frame) -> None:
         worker = self.worker
@@ -279,6 +320,7 @@ class Link(asyncio.Protocol):
             self._watchdog.cancel()
             self._watchdog = None
         self.hang_up()
+        self._give_up_ahead()
         waiting = [answer[0] for answer in self._answers.values()]
         waiting += [held[0] for held in self._held]
         if not self.greeting.done():

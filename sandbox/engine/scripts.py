@@ -17,6 +17,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from sandbox.engine.core import Core
+from sandbox.engine.driver import NotBegun
 from sandbox.engine.faults import clean, error_from, one_line
 from sandbox.engine.plugins import MAX_SOURCE, Source, StaticFile, read_source
 from sandbox.engine.pool import Pools
@@ -42,6 +43,10 @@ from sandbox.wire.extensions import EncodeError
 log: Final = logging.getLogger("sandbox.engine")
 VERSION: Final = "0.04.203"
 """What `server.version` says: M.VV.PPP, where PPP is the plugin engine's version (ServeMSX)."""
+
+
+_SHORT: Final = 65_536
+"""Bytes of a script and a body that may be sent ahead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +112,30 @@ class Scripts:
     async def _run_script(
         self, plugin: str, source: Source, request: Request, limits: Limits
     ) -> Response:
-        sandbox = await self.pools.take("script", plugin, source.runtime, limits)
-        keep = False
-        try:
-            arguments = [plugin, source.file, source.content, self._shown(plugin, request)]
-            answer = await self._core.call(sandbox, "request", arguments)
-            keep = True
-        except EncodeError as error:
-            keep = True
-            raise PluginError(f"the request cannot be passed on: {error}", plugin=plugin) from None
-        except PluginError:
-            keep = True
-            raise
-        finally:
-            self.pools.give_back(sandbox, keep=keep)
-        return self._response(plugin, text_map(answer))
+        arguments = [plugin, source.file, source.content, self._shown(plugin, request)]
+        # What is long would fill the socket of a worker that reads nothing while it runs.
+        ahead = len(source.content) + len(request.body) <= _SHORT
+        again = False
+        while True:
+            sandbox = await self.pools.take(
+                "script", plugin, source.runtime, limits, ahead=ahead, first=again
+            )
+            keep = False
+            try:
+                answer = await self._core.call(sandbox, "request", arguments, ahead=True)
+                keep = True
+                return self._response(plugin, text_map(answer))
+            except NotBegun:
+                keep = again = True
+            except EncodeError as error:
+                keep = True
+                text = f"the request cannot be passed on: {error}"
+                raise PluginError(text, plugin=plugin) from None
+            except PluginError:
+                keep = True
+                raise
+            finally:
+                self.pools.give_back(sandbox, keep=keep)
 
     def _shown(self, plugin: str, request: Request) -> dict[str, Value]:
         headers = request.headers

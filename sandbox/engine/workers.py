@@ -154,18 +154,26 @@ class Workers:
     """How the engine runs an operation for the embedder; set by the engine."""
 
     async def call(
-        self, sandbox: Sandbox, operation: str, arguments: list[Value], chain: Chain | None = None
+        self,
+        sandbox: Sandbox,
+        operation: str,
+        arguments: list[Value],
+        chain: Chain | None = None,
+        *,
+        ahead: bool = False,
     ) -> Value:
         """Run an operation in a sandbox, making its worker if need be.
 
         Raises `PluginError`, `PolicyDenied`, `LimitExceeded` or `SandboxCrashed`; after the last
-        two the worker is gone, and `died` has been told.
+        two the worker is gone, and `died` has been told.  With `ahead`, see `Driver.call_ahead`.
         """
         chain = current_chain.get() if chain is None else chain
         worker = sandbox.worker
         if worker is None or sandbox.busy:
             worker = await self._ready(sandbox, chain)
         try:
+            if ahead:
+                return await self.driver.call_ahead(worker, operation, arguments, chain)
             return await self.driver.call(worker, operation, arguments, chain)
         except GuestRaised as raised:
             error = error_from(raised.error, sandbox.name, sandbox.limits)

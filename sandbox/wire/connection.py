@@ -28,9 +28,7 @@ class Role(Enum):
 _FROM_WORKER: Final = frozenset(
     map(int, (Kind.HELLO, Kind.RETURN, Kind.RAISE, Kind.HOST_CALL, Kind.NOTE))
 )
-_FROM_ENGINE: Final = frozenset(
-    map(int, (Kind.CALL, Kind.NEST, Kind.HOST_RETURN, Kind.HOST_RAISE, Kind.NOTE, Kind.BYE))
-)
+_FROM_ENGINE: Final = (frozenset(map(int, Kind)) - _FROM_WORKER) | {int(Kind.NOTE)}
 
 
 class Connection:

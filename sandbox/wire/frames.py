@@ -13,6 +13,7 @@ runtime that decodes bodies in its own language can be dispatched to without dec
     HOST_CALL    worker    id: int, function: text, arguments: list
     HOST_RETURN  engine    id: int, value
     HOST_RAISE   engine    id: int, error: map
+    WITHDRAW     engine    -                                           (CALLs that wait are void)
     NOTE         both      topic: text, payload: list                  (no answer)
     BYE          engine    -                                           (the worker exits)
 """
@@ -24,7 +25,7 @@ from typing import Any, Final, TypeAlias
 
 from sandbox.errors import ProtocolError
 
-VERSION: Final = 1
+VERSION: Final = 2
 MAX_ID: Final = 2**32 - 1
 
 
@@ -41,6 +42,7 @@ class Kind(IntEnum):
     HOST_RAISE = 7
     NOTE = 8
     BYE = 9
+    WITHDRAW = 10
 
 
 Frame: TypeAlias = list[Any]
@@ -58,6 +60,7 @@ FIELDS: Final[dict[int, tuple[type, ...]]] = {
     Kind.HOST_RAISE: (int, dict),
     Kind.NOTE: (str, list),
     Kind.BYE: (),
+    Kind.WITHDRAW: (),
 }
 """The type of each field; `object` stands for any value."""
 

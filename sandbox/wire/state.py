@@ -4,8 +4,9 @@ Theory.  A worker runs one thing at a time.  The engine may send it CALLs ahead;
 the worker, first come first served.  While the worker runs a call it may ask the engine for
 something (HOST_CALL) and then stands still until the answer.  While it stands still the engine
 may make it run something else first (NEST), which may again ask: host calls and nested calls
-form a stack, and the answers come back in the order of that stack.  So there are five states,
-which both sides can tell from the frames that passed:
+form a stack, and the answers come back in the order of that stack.  And while it stands still the
+engine may take back the CALLs that wait (WITHDRAW), since both sides know that none has begun.  So
+there are five states, which both sides can tell from the frames that passed:
 
     OPENING    the worker has not said HELLO
     IDLE       nothing to do
@@ -55,6 +56,7 @@ class Trigger(IntEnum):
     HOST_ANSWER = 7
     NOTE = 8
     BYE = 9
+    WITHDRAW = 10
 
 
 _S, _T = State, Trigger
@@ -81,6 +83,7 @@ TRANSITIONS: Final[dict[State, dict[Trigger, State]]] = {
     _S.SUSPENDED: {
         _T.CALL: _S.SUSPENDED,
         _T.NEST: _S.RUNNING,
+        _T.WITHDRAW: _S.SUSPENDED,
         _T.HOST_ANSWER: _S.RUNNING,
         _T.NOTE: _S.SUSPENDED,
         _T.BYE: _S.CLOSED,
@@ -97,6 +100,7 @@ _SIMPLE: Final = {
     int(Kind.HELLO): Trigger.HELLO,
     int(Kind.NOTE): Trigger.NOTE,
     int(Kind.BYE): Trigger.BYE,
+    int(Kind.WITHDRAW): Trigger.WITHDRAW,
 }
 
 
@@ -197,6 +201,9 @@ class ConnectionState:
                 self._stack.pop()
             else:
                 self._waiting.popleft()
+        elif kind == Kind.WITHDRAW:
+            while len(self._waiting) > 1:
+                self._waiting.pop()
         elif kind == Kind.BYE:
             self.close()
 

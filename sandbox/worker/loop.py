@@ -1,8 +1,9 @@
 """The loop of a worker: frames from the socket to the runtime, answers back.
 
-Owns the order of things in a worker: one call at a time, calls that were sent ahead wait, and
-nested calls run while a host call waits.  Knows frames only by their kind byte; what is in them
-is the runtime's business.  The bytes that arrive come from the engine and are trusted.
+Owns the order of things in a worker: one call at a time, calls that were sent ahead wait unless
+they are withdrawn, and nested calls run while a host call waits.  Knows frames only by their kind
+byte; what is in them is the runtime's business.  The bytes that arrive come from the engine and
+are trusted.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _NEST: Final = int(Kind.NEST)
 _HOST_RETURN: Final = int(Kind.HOST_RETURN)
 _HOST_RAISE: Final = int(Kind.HOST_RAISE)
 _RAISE: Final = int(Kind.RAISE)
+_WITHDRAW: Final = int(Kind.WITHDRAW)
 _NOTE: Final = int(Kind.NOTE)
 _LARGE: Final = 32 * 1024
 """Bodies up to this many bytes cannot hold more lists, maps and entries than may cross."""
@@ -129,6 +131,8 @@ class Loop:
                 self._send(_crossing(answer, _RAISE) if len(answer) > _LARGE else answer)
             elif kind == _CALL:
                 self._waiting.append(incoming)
+            elif kind == _WITHDRAW:
+                self._waiting.clear()
             elif kind == _NOTE:
                 self._runtime.handle(incoming, self)
             else:

@@ -202,6 +202,15 @@ def test_calls_sent_ahead_wait_their_turn() -> None:
     assert [one[1] for one in answers if one[0] == Kind.RETURN] == [1, 2, 3, 4, 5]
 
 
+def test_calls_that_were_withdrawn_are_not_run() -> None:
+    reads = [
+        call(1, "ask", 70) + call(2) + call(3), framed(Kind.WITHDRAW) + call(4),
+        framed(Kind.HOST_RETURN, 70, None), call(5),
+    ]  # fmt: skip
+    answers = Script(reads).run()
+    assert [one[1] for one in answers if one[0] == Kind.RETURN] == [1, 4, 5]
+
+
 @pytest.mark.parametrize("size", [READ_SIZE - 20, READ_SIZE - 12, READ_SIZE, 300_000, 1_000_000])
 def test_large_frames(size: int) -> None:
     data = "x" * size

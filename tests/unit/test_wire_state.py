@@ -20,6 +20,7 @@ from sandbox.wire.state import TRANSITIONS, ConnectionState, State, Trigger
 
 FROM_WORKER = {Kind.HELLO, Kind.RETURN, Kind.RAISE, Kind.HOST_CALL, Kind.NOTE}
 FROM_ENGINE = {Kind.CALL, Kind.NEST, Kind.HOST_RETURN, Kind.HOST_RAISE, Kind.NOTE, Kind.BYE}
+FROM_ENGINE |= {Kind.WITHDRAW}
 
 # ---------------------------------------------------------------------- the tables
 
@@ -64,6 +65,7 @@ FRAMES: dict[Kind, Frame] = {
     Kind.HOST_RAISE: [Kind.HOST_RAISE, 7, {}],
     Kind.NOTE: [Kind.NOTE, "log", []],
     Kind.BYE: [Kind.BYE],
+    Kind.WITHDRAW: [Kind.WITHDRAW],
 }
 
 WAYS: dict[State, list[Kind]] = {
@@ -83,6 +85,7 @@ LEGAL: dict[State, set[Kind]] = {
     State.RUNNING: {Kind.CALL, Kind.RETURN, Kind.RAISE, Kind.HOST_CALL, Kind.NOTE, Kind.BYE},
     State.SUSPENDED: {
         Kind.CALL, Kind.NEST, Kind.HOST_RETURN, Kind.HOST_RAISE, Kind.NOTE, Kind.BYE,
+        Kind.WITHDRAW,
     },
     State.CLOSED: set(),
 }  # fmt: skip
@@ -236,12 +239,23 @@ def test_what_runs_and_what_waits() -> None:
     assert machine.state is State.IDLE
 
 
+def test_what_was_withdrawn_is_never_answered() -> None:
+    machine = after(CALL_1, CALL_2, [Kind.CALL, 3, "a", []], HOST_7, [Kind.WITHDRAW])
+    assert (machine.running, machine.host_call) == (1, 7)
+    machine.apply([Kind.CALL, 4, "a", []])
+    for move in ([Kind.HOST_RETURN, 7, 0], [Kind.RETURN, 1, 0]):
+        machine.apply(move)
+    assert machine.running == 4
+    with pytest.raises(ProtocolError):
+        machine.apply([Kind.RETURN, 2, 0])
+
+
 # ---------------------------------------------------------------------- shapes of frames
 
 BAD_SHAPES: dict[str, Any] = {
     "a number": 42, "a text": "RETURN", "nothing": None, "a map": {"t": 3}, "an empty list": [],
     "a kind that is a text": ["RETURN", 1, None], "a kind that is a float": [3.0, 1, None],
-    "a kind that is true": [True, 1, "a", []], "a negative kind": [-1], "no such kind": [10, 1],
+    "a kind that is true": [True, 1, "a", []], "a negative kind": [-1], "no such kind": [11, 1],
     "a huge kind": [2**63 - 1], "too few fields": [3, 1], "too many fields": [3, 1, None, None],
     "an id that is a text": [3, "1", None], "an id that is a float": [3, 1.0, None],
     "an id that is true": [3, True, None], "an id that is nothing": [3, None, None],
@@ -253,6 +267,7 @@ BAD_SHAPES: dict[str, Any] = {
     "a function that is a list": [5, 1, ["a"], []], "a function that is nothing": [5, 1, None, []],
     "a function that is bytes": [5, 1, b"a", []], "a topic that is a number": [8, 1, []],
     "a payload that is a text": [8, "log", "x"], "bye with a field": [9, 1],
+    "withdraw with a field": [10, 1],
     "a greeting with a text": [0, 1, "pid"], "a version that is negative": [0, -1, 1],
 }  # fmt: skip
 
@@ -413,6 +428,13 @@ class TwoSides(RuleBasedStateMachine):
         number = self.new_id()
         self.pass_on(self.engine, Kind.NEST, number, "operation", [])
         self.stack.append(("nest", number))
+
+    @precondition(lambda self: self.expected() is State.SUSPENDED)
+    @rule()
+    def withdraw(self) -> None:
+        """The engine takes back what waits."""
+        self.pass_on(self.engine, Kind.WITHDRAW)
+        del self.waiting[1:]
 
     @precondition(lambda self: self.expected() is State.SUSPENDED)
     @rule(raises=st.booleans(), value=VALUES)
