@@ -70,7 +70,11 @@ def step(operation: Coroutine[Any, Any, Value]) -> Value:
 
 
 class NotBegun(Exception):
-    """A call that was sent ahead has not begun in its worker, and will not: run it elsewhere."""
+    """A call that was sent ahead has not begun in its worker, and will not: run it elsewhere.
+
+    It has not begun as far as the engine has seen.  A worker that was killed may have run it, but
+    all that a run does to anything outside goes through host calls, and none of its was served.
+    """
 
 
 class Driver(Protocol):

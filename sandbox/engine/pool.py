@@ -29,7 +29,7 @@ from sandbox.engine.sandbox import Sandbox
 from sandbox.errors import Busy, UnknownPlugin
 from sandbox.limits import Limits
 
-WAITING_FACTOR: Final = 4
+WAITING_FACTOR: Final = 8
 """How many times more workers than `size` a pool may have while most of them wait."""
 
 AHEAD: Final = 8
