@@ -4,7 +4,7 @@ local core = ...
 
 local xpcall, error, next, type, tostring = xpcall, error, next, type, tostring
 local setmetatable, load, mathtype, rawequal = setmetatable, load, math.type, rawequal
-local concat, getmetatable = table.concat, debug.getmetatable
+local concat, getmetatable, collectgarbage = table.concat, debug.getmetatable, collectgarbage
 local fault, ops = core.fault, core.ops
 
 ---------------------------------------------------------------------------------- panic
@@ -83,8 +83,16 @@ local function handler(problem)
 	return fault(problem)
 end
 
+-- What a request makes does not outlive it: a collector by generations does not visit the long-lived
+-- prelude again and again.  Modules keep state of their own, which suits the other kind of collector.
+local by_generations = false
+
 -- request(plugin, file, source, request): run one script; returns {status, headers, body, panic}.
 function ops.request(plugin, file, source, request)
+	if not by_generations then
+		by_generations = true
+		collectgarbage "generational"
+	end
 	local run = {}
 	local answer = core.new_answer()
 	local env = environment(run, function(text) core.log(plugin, "", "info", (text:gsub("\n$", ""))) end)

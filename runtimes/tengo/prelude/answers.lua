@@ -9,7 +9,7 @@ local T = ...
 
 local type, next, ipairs = type, next, ipairs
 local mathtype, concat = math.type, table.concat
-local text, array, bad, fail = T.text, T.array, T.bad_argument, T.fail
+local text, array, bad, fail, encode_into = T.text, T.array, T.bad_argument, T.fail, T.encode_into
 local answers, urls = T.pure.answers, T.pure.urls
 
 local MAP <const>, BYTES <const> = T.MAP, T.BYTES
@@ -84,16 +84,22 @@ function T.writer(answer, method, uri)
 	end
 end
 
--- What the engine is told of an answer: encoded values by name.
-function T.answer_fields(answer)
+-- What the engine is told of an answer, encoded; `panic` is what the script ended with, or nil.
+function T.encode_answer(answer, panic)
 	local headers = {}
 	for i, field in ipairs(answer.headers) do
 		headers[i] = array({ field[1], array(field[2], #field[2]) }, 2)
 	end
-	return {
-		status = T.encode(answer.status), redirect = T.encode(answer.redirect),
-		headers = T.encode(array(headers, #headers)), body = T.encode(T.bytes(concat(answer.body))),
-	}
+	local out = { "\x85\xa6status" }
+	local n = encode_into(answer.status, out, 1, 1)
+	out[n + 1] = "\xa8redirect"
+	n = encode_into(answer.redirect, out, n + 1, 1)
+	out[n + 1] = "\xa7headers"
+	n = encode_into(array(headers, #headers), out, n + 1, 1)
+	out[n + 1] = "\xa4body"
+	n = encode_into(T.bytes(concat(answer.body)), out, n + 1, 1)
+	out[n + 1] = "\xa5panic"
+	return concat(out, "", 1, encode_into(panic, out, n + 1, 1))
 end
 
 -- A map of arrays of strings, of name -> list.

@@ -258,6 +258,8 @@ function encode(v, out, n, depth)
 	return n + 1
 end
 
+T.encode_into = encode
+
 -- The encoding of one value as a string.
 function T.encode(v)
 	local out = {}

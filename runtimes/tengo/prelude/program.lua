@@ -273,7 +273,5 @@ function ops.request(plugin, file, source, request)
 	if problem == "not enough memory" then error(problem, 0) end
 	if finish then finish() end
 	if not ok and not state.panic then error(problem, 0) end
-	local fields = T.answer_fields(answer)
-	fields.panic = encode(state.panic)
-	return T.encode_fields(fields)
+	return T.encode_answer(answer, state.panic)
 end

@@ -5,7 +5,7 @@ local T = ...
 local type, next, ipairs, select = type, next, ipairs, select
 local concat, lower = table.concat, string.lower
 local raw, text, map_get, map_keys, map_set = T.raw, T.text, T.map_get, T.map_keys, T.map_set
-local text_or_empty, texts, fail = T.text_or_empty, T.texts, T.fail
+local text_or_empty, texts, fail, own = T.text_or_empty, T.texts, T.fail, T.user_function
 local urls, forms, msx = T.pure.urls, T.pure.forms, T.pure.msx
 local wrong, bad = T.wrong_arguments, T.bad_argument
 
@@ -168,7 +168,8 @@ end
 -- What the engine says of the request, as plain Lua strings; headers and settings stay Tengo maps.
 local function plain_request(request)
 	local plain = {}
-	for _, name in ipairs(map_keys(request)) do plain[name] = raw(map_get(request, name)) end
+	-- With the hidden fields of the map, which nobody asks for: `map_keys` would sort the names.
+	for name, value in next, request do plain[name] = raw(value) end
 	-- Go takes it for the address, and it is there as `host`.
 	T.map_delete(plain.headers, "Host")
 	return plain
@@ -185,14 +186,11 @@ function T.server_library(plugin, file, request, answer)
 		-- ServeMSX tells where the file is from its own folder on.
 		script = "plugins/" .. plugin .. "/" .. file,
 		path = request.path, base_url = request.base_url, settings = settings_of(request.settings, request.host),
-		read = reader(request), write = T.writer(answer, request.method, request.uri),
-		request = T.requester(plugin), file = T.keeper_of_files(plugin), memory = memory,
-		log_inf = logger(plugin, "info"), log_err = logger(plugin, "error"),
-		encode_uri = encode_uri, decode_uri = decode_uri, parse_url = parse_url, resolve_url = resolve_url,
+		read = own(reader(request)), write = own(T.writer(answer, request.method, request.uri)),
+		request = own(T.requester(plugin)), file = own(T.keeper_of_files(plugin)), memory = own(memory),
+		log_inf = own(logger(plugin, "info")), log_err = own(logger(plugin, "error")),
+		encode_uri = own(encode_uri), decode_uri = own(decode_uri),
+		parse_url = own(parse_url), resolve_url = own(resolve_url), __module_name__ = "server",
 	}
-	for _, value in next, library do
-		if type(value) == "function" then T.user_function(value) end
-	end
-	library.__module_name__ = "server"
 	return T.immutable_map(library), finish
 end
