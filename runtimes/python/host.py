@@ -42,6 +42,9 @@ class Panic:
         self.value: Any = None
         self.happened = False
 
+    def __repr__(self) -> str:
+        return "<panic>"
+
     def __call__(self, value: Any) -> None:
         """End the script, unless `value` is None."""
         if value is not None:

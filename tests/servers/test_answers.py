@@ -115,6 +115,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, serve: Serve) -> Served:
     (lua / "raw_header.lua").write_text("require'server'.write({['X-Bytes'] = '\\255\\233'}, 'x')")
     (lua / "echo_header.lua").write_text("local s = require'server' s.write(s.header['X-In'][1])")
     (python / "echo_header.py").write_text("import server\nserver.write(server.header['X-In'][0])")
+    (python / "names.py").write_text("import server\nserver.write(repr(panic), repr(server))")
     (lua / "bytes.lua").write_text("require 'server'.write('\\255\\0')")
     (python / "bytes.py").write_text("import server\nserver.write(b'\\xff\\0')")
     return serve("--dir", str(root))
@@ -166,6 +167,10 @@ def test_headers(served: Served) -> None:
     for answer in in_both(served, "bytes"):
         assert answer.body == b"\xff\0"
         assert answer.header("content-type") == "application/octet-stream"
+
+
+def test_what_is_ours_has_names_of_the_guests_world(served: Served) -> None:
+    assert served.ask("/python/names.py").text == "<panic><Server>"
 
 
 @pytest.mark.parametrize("sent", ["\u00e9".encode(), b"\xe9"])
