@@ -170,7 +170,11 @@ def test_headers(served: Served) -> None:
 
 
 def test_what_is_ours_has_names_of_the_guests_world(served: Served) -> None:
-    assert served.ask("/python/names.py").text == "<panic><Server>"
+    shown = served.ask("/python/names.py").text
+    assert "<panic>" in shown
+    assert shown.endswith("<Server>")
+    assert "runtimes" not in shown
+    assert "0x" not in shown
 
 
 @pytest.mark.parametrize("sent", ["\u00e9".encode(), b"\xe9"])
