@@ -27,6 +27,7 @@ from sandbox.errors import ProtocolError, SandboxCrashed, SandboxError
 from sandbox.values import Value
 from sandbox.wire.extensions import EncodeError
 from sandbox.wire.frames import Frame, Kind
+from sandbox.wire.framing import MAX_FROM_ENGINE
 from sandbox.wire.state import State
 
 _CALL: Final = int(Kind.CALL)
@@ -35,7 +36,8 @@ _RETURN: Final = int(Kind.RETURN)
 _RAISE: Final = int(Kind.RAISE)
 
 _MAX_UNREAD: Final = 4 * 2**20
-"""Bytes that may wait to be read by a worker before it is taken for stuck."""
+"""Bytes that may wait to be read by a worker before it is taken for stuck; for one that was sent
+a larger frame, as many beside the largest frame there is."""
 
 
 class Owner(Protocol):
@@ -64,6 +66,9 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         self._answers: dict[int, tuple[asyncio.Future[Value], Chain]] = {}
+        # The calls in their order, nested ones apart.  The first runs, as far as we have looked: the
+        # connection knows of all frames that came together before we look at the first of them.
+        self._order: deque[int] = deque()
         # Those of them that may as well be run by another worker, as long as they have not begun.
         self._ahead: dict[int, asyncio.Future[Value]] = {}
         # Answers to host calls that wait until nested calls above them are over.
@@ -74,6 +79,7 @@ class Link(asyncio.Protocol):
         # Frames for a worker that is busy anyway: they leave together, at the end of this turn
         # of the loop.
         self._outgoing: list[bytes] = []
+        self._may_wait = _MAX_UNREAD
 
     # ------------------------------------------------------------------ transport
 
@@ -157,6 +163,8 @@ class Link(asyncio.Protocol):
         elif kind == _NEST:
             worker.meter.resume(now)
         self._answers[number] = (future, chain)
+        if kind == _CALL:
+            self._order.append(number)
         if ahead and not idle:
             self._ahead[number] = future
         if idle or kind == _NEST:
@@ -170,16 +178,16 @@ class Link(asyncio.Protocol):
         worker, number = self.worker, frame[1]
         future, _ = self._answers.pop(number)
         now = self._driver.loop.time()
-        state = worker.connection.state
-        if state is State.SUSPENDED:
-            worker.meter.suspend(now)
+        if self._order[0] != number:
+            worker.meter.suspend(now)  # a nested call is over, and its worker waits again
+            self._settle(future, frame)
         else:
+            self._order.popleft()
             worker.meter.end(now)
-            if state is State.RUNNING:
+            self._settle(future, frame)
+            if self._order:
                 worker.meter.begin(now)
-        self._settle(future, frame)
-        if self._ahead and state is State.RUNNING:
-            self._begun(cast(int, worker.connection.running))
+                self._begun(self._order[0])
         if self._held or self._host_answers:
             self._pump()
 
@@ -203,6 +211,7 @@ class Link(asyncio.Protocol):
             self.write(self.worker.connection.send(Kind.WITHDRAW))
             for number in self._ahead:
                 del self._answers[number]
+                self._order.remove(number)
             self._give_up_ahead()
 
     def _give_up_ahead(self) -> None:
@@ -272,7 +281,8 @@ class Link(asyncio.Protocol):
             self.write(data)
 
     def write(self, data: bytes) -> None:
-        """Send bytes.  A worker that does not read is ended when too much waits for it."""
+        """Send bytes.  A worker that does not read is ended when too much waits for it: before
+        these, since a worker that asked for something large cannot have read it yet."""
         if self._outgoing:
             # Frames must leave in the order in which the state machine saw them.
             data = b"".join([*self._outgoing, data])
@@ -280,9 +290,12 @@ class Link(asyncio.Protocol):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        transport.write(data)
-        if transport.get_write_buffer_size() > _MAX_UNREAD:
+        if transport.get_write_buffer_size() > self._may_wait:
             self.end(SandboxCrashed("the worker stopped reading", plugin=self.worker.plugin))
+            return
+        if len(data) > _MAX_UNREAD:
+            self._may_wait = _MAX_UNREAD + MAX_FROM_ENGINE  # while it reads this, notes may come
+        transport.write(data)
 
     # ------------------------------------------------------------------ deadlines and death
 
@@ -326,6 +339,7 @@ class Link(asyncio.Protocol):
         if not self.greeting.done():
             waiting.append(self.greeting)
         self._answers.clear()
+        self._order.clear()
         self._held.clear()
         self._host_answers.clear()
         for future in waiting:
