@@ -10,13 +10,16 @@ import contextlib
 import logging
 import os
 import re
+import stat
+from email.utils import parsedate
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, TypeAlias
 
 from starlette.datastructures import Headers
+from starlette.responses import FileResponse
 from starlette.responses import Response as HttpResponse
-from starlette.staticfiles import StaticFiles
+from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import Scope, Send
 
 from sandbox.engine.faults import one_line
@@ -31,6 +34,7 @@ from sandbox.errors import (
     UnknownPlugin,
 )
 from sandbox.messages import Response, plain, reason_phrase
+from sandbox.servers.access import COOKIE
 from sandbox.servers.sniffing import LENGTH, guessed
 
 log: Final = logging.getLogger("sandbox.servers.msx")
@@ -104,15 +108,19 @@ def _fields(response: Response, body: bytes) -> Fields:
         known = name.lower()
         # What is encoded, is of a type that its bytes do not show.
         typed = typed or known in ("content-type", "content-encoding")
-        if known not in _OURS:
+        if known == "set-cookie" and COOKIE in value.partition(";")[0]:
+            continue  # the operator's cookie is not theirs to set or to clear, whatever its value
+        if known not in _OURS and known != "clear-site-data":
             fields.append((known.encode(), value.encode("utf-8", "surrogateescape")))
     if not typed:
         fields.append((b"content-type", guessed(body).encode()))
     return fields
 
 
-def too_large(limit: int) -> HttpResponse:
-    """The answer to a body of more than `limit` bytes."""
+def too_large(limit: int, plugin: str) -> HttpResponse:
+    """The answer to a body of more than `limit` bytes, after a line in the log."""
+    about = {"plugin": plugin}
+    log.info("plugin %s: the body is longer than %d bytes", one_line(plugin), limit, extra=about)
     answer = sent(plain(413, f"the body is longer than {limit} bytes"))
     # What is left of the body is not read, so this connection cannot go on.
     answer.headers["Connection"] = "close"
@@ -132,25 +140,114 @@ def static_file(found: StaticFile, scope: Scope) -> HttpResponse:
     isolate(answer.raw_headers, b"")
     if "content-security-policy" not in answer.headers and "etag" in answer.headers:
         del answer.headers["x-content-type-options"]
-        # Of a file that has changed, a range is of no use (RFC 9110, section 13.1.5).
-        if Headers(scope=scope).get("if-range") not in (None, answer.headers.get("last-modified")):
-            scope["headers"] = [field for field in scope["headers"] if field[0] != b"range"]
         del answer.headers["etag"]
     return answer
 
 
 def media_file(path: Path, scope: Scope) -> HttpResponse:
-    """A file as it is: Starlette knows ranges, conditional requests and types."""
+    """A file as it is: Starlette knows types, and how ranges are sent.
+
+    Conditions and ranges are as in Go (`net/http.ServeContent`), but for units of ranges that
+    are not bytes, which RFC 9110 (section 14.2) has ignored.
+    """
     try:
         status = os.stat(path)
     except OSError:
         return sent(plain(404, reason_phrase(404)))
     if not os.access(path, os.R_OK):
+        log.error("%s: this server may not read it", one_line(str(path)))
         return sent(plain(403, reason_phrase(403)))
-    files = StaticFiles(check_dir=False)
-    answer = files.file_response(path, status, scope)
+    answer: HttpResponse = FileResponse(path, stat_result=_dated(status))
+    if not is_writable(status.st_mtime):
+        del answer.headers["last-modified"]
+    asked = Headers(scope=scope)
+    if not _is_wanted(asked, answer.headers):
+        return sent(plain(412, reason_phrase(412)))
+    if scope["method"] in ("GET", "HEAD"):
+        if StaticFiles(check_dir=False).is_not_modified(answer.headers, asked):
+            answer = NotModifiedResponse(answer.headers)
+        else:
+            answer = _ranged(answer, asked, status.st_size, scope)
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
+
+
+# ---------------------------------------------------------------------- conditions and ranges
+
+_YEAR_1: Final = -62135596800
+_YEAR_10000: Final = 253402300800
+_TAG: Final = re.compile(r'(W/)?("[^"]*")')
+_RANGE: Final = re.compile(r"([0-9]{0,18})[ \t]*-[ \t]*([0-9]{0,18})", re.ASCII)
+
+
+def is_writable(time: float) -> bool:
+    """Whether HTTP can write a time: a year has four digits.  Files may have any."""
+    return _YEAR_1 <= time < _YEAR_10000
+
+
+def _dated(status: os.stat_result) -> os.stat_result:
+    """A file's state, with the time of another change where HTTP could not write its own."""
+    if is_writable(status.st_mtime):
+        return status
+    time = status[stat.ST_CTIME] if is_writable(status.st_ctime) else 0
+    return os.stat_result((*status[: stat.ST_MTIME], time, time))
+
+
+def _is_wanted(asked: Headers, given: Headers) -> bool:
+    """Whether the file is as a client wants it to be (RFC 9110, sections 13.1.1 and 13.1.4)."""
+    tags = ", ".join(asked.getlist("if-match"))
+    if tags:
+        strong = [tag for weak, tag in _TAG.findall(tags) if not weak]
+        return tags.strip() == "*" or given.get("etag") in strong
+    since = parsedate(asked.get("if-unmodified-since", ""))
+    changed = parsedate(given.get("last-modified", ""))
+    return since is None or changed is None or changed <= since
+
+
+def _ranged(answer: HttpResponse, asked: Headers, size: int, scope: Scope) -> HttpResponse:
+    """`answer`, for which `scope` is left with the ranges alone that the file has; or 416."""
+    wanted, validator = asked.get("range"), asked.get("if-range")
+    if wanted is None:
+        return answer
+    ranges = ""
+    # Of a file that has changed, a range is of no use (RFC 9110, section 13.1.5).
+    if validator in (None, answer.headers.get("last-modified"), answer.headers.get("etag")):
+        try:
+            ranges = _ranges(wanted, size)
+        except ValueError as error:
+            refused = sent(plain(416, str(error)))
+            refused.headers["Content-Range"] = f"bytes */{size}"
+            return refused
+    fields = [field for field in scope["headers"] if field[0] not in (b"range", b"if-range")]
+    scope["headers"] = [*fields, (b"range", ranges.encode())] if ranges else fields
+    return answer
+
+
+def _ranges(wanted: str, size: int) -> str:
+    """The field `Range` without what a file of `size` bytes does not have; empty when all of the
+    file is to be sent.  Raises `ValueError` for one that makes no sense, or that has nothing."""
+    unit, _, listed = wanted.partition("=")
+    parts = [part.strip() for part in listed.split(",") if part.strip()]
+    if unit.strip().lower() != "bytes" or not parts:
+        return ""
+    found: list[tuple[int, int]] = []
+    for part in parts:
+        match = _RANGE.fullmatch(part)
+        if match is None or not any(match.groups()):
+            raise ValueError("invalid range")
+        first, last = match.groups()
+        start = int(first) if first else max(size - int(last), 0)
+        end = int(last) if first and last else size - 1
+        if first and last and start > end:
+            raise ValueError("invalid range")
+        if start < size:
+            found.append((start, min(end, size - 1)))
+    if not found:
+        raise ValueError("invalid range: failed to overlap")
+    # More than the whole file is a mistake, or an attack.
+    if sum(end - start + 1 for start, end in found) > size:
+        return ""
+    return "bytes=" + ",".join(f"{start}-{end}" for start, end in found)
 
 
 # ---------------------------------------------------------------------- pages of plugins
@@ -241,6 +338,7 @@ def failed(plugin: str, error: SandboxError, main: str = "") -> Response:
         log.warning("plugin %s: %s", shown, one_line(error.message), extra=about)
         return plain(503, f"plugin {shown}: {error.limit} limit exceeded")
     if isinstance(error, EngineClosed):
+        log.info("plugin %s: the server is stopping", shown, extra=about)
         return plain(503, "the server is stopping")
     if isinstance(error, SandboxCrashed):
         log.error("plugin %s: %s", shown, one_line(error.message), extra=about)

@@ -36,7 +36,8 @@ async def menu(house: House, request: Request) -> Response:
     """The menu for one device."""
     where, query = base(request), request.query_params
     said = [query.get(name, "") for name in ("id", "player", "platform")]
-    house.devices.note(*said)
+    if request.method != "HEAD":
+        house.devices.note(*said)
     items = _folders(house, where)
     items.append({"type": "separator"})
     for name in house.engine.plugin_names():

@@ -50,6 +50,7 @@ from sandbox.servers.visit import Visit
 
 log: Final = logging.getLogger("sandbox.servers.msx")
 
+_METHODS: Final = ("GET", "HEAD", "POST", "OPTIONS")
 _HOST: Final = re.compile(r"[A-Za-z0-9.\-_~%!$&'()*+,;=:\[\]]*", re.ASCII)
 
 
@@ -135,8 +136,9 @@ class FrontEnd:
                 await response.send(send)
             elif response is not None:
                 await response(scope, receive, with_cors)
-        except Exception:
+        except Exception as error:
             # A bug of ours.  The server logs it; the client learns nothing but that.
+            log.error("%s: %s", one_line(target_of(scope)), type(error).__name__)
             if not with_cors.started:
                 await sent(plain(500, reason_phrase(500)))(scope, receive, with_cors)
             raise
@@ -149,19 +151,19 @@ class FrontEnd:
         target = target_of(scope)
         if method == "CONNECT":
             # It asks for a tunnel, which this is not; ServeMSX runs scripts outside its folder.
-            return sent(plain(405, reason_phrase(405)))
+            return _refused(target, Refused(405, "this is no proxy", allowed=_METHODS))
         if target[0] != "/":
-            return sent(plain(400, "the request target must be a path"))
+            return _refused(target, Refused(400, "the request target must be a path"))
         if not _HOST.fullmatch(field(scope, b"host")):
             # It becomes part of links, in pages of ours and of plugins.
-            return sent(plain(400, "malformed Host header"))
+            return _refused(target, Refused(400, "malformed Host header"))
         asked = unescaped(target)
         path = cleaned(asked) + ("/" if is_folder(asked) else "")
         if path != asked:
             return moved(path, text_of(scope["query_string"]), method)
         own = self._routes.find(path)
         if own is not None:
-            return await _own(own, HttpRequest(scope, receive))
+            return await _own(own, path, HttpRequest(scope, receive))
         return await self._plugins(path, target, scope, receive)
 
     async def _plugins(
@@ -181,20 +183,22 @@ class FrontEnd:
                 return static_file(found, scope)
             body = await body_of(scope, receive)
             if body is None:
-                return too_large(MAX_BODY)
+                return too_large(MAX_BODY, plugin)
             if found is None:
                 return of_plugin(plain(404, reason_phrase(404)))
             request = request_of(scope, target, body, self._house)
             visit = Visit(receive)
             response = await visit.answer(self._engine, plugin, request, found, self._moment)
         except Busy as error:
-            log.info("plugin %s: %s", one_line(plugin), error.message)
+            log.info("plugin %s: %s", one_line(plugin), error.message, extra={"plugin": plugin})
             answer = sent(plain(503, error.message))
             answer.headers["Retry-After"] = str(math.ceil(error.retry_after))
             return answer
         except SandboxError as error:
             response = failed(plugin, error, found.file if isinstance(found, Source) else "")
         except Gone:
+            about = {"plugin": plugin}
+            log.info("plugin %s: the client left while it asked", one_line(plugin), extra=about)
             response = None
         return None if response is None else of_plugin(response)
 
@@ -226,14 +230,25 @@ class _WithCors:
         await self._send(message)
 
 
-async def _own(page: Page, request: HttpRequest) -> HttpResponse | None:
-    """The answer of one of our own pages."""
+async def _own(page: Page, path: str, request: HttpRequest) -> HttpResponse | None:
+    """The answer of one of our own pages, which is at `path`."""
     try:
         return await page(request)
     except Refused as refused:
-        answer = refused.answer()
+        answer = _refused(path, refused)
         if refused.status == 413:
             answer.headers["Connection"] = "close"  # what is left of the body is not read
         return answer
     except ClientDisconnect:
         return None
+
+
+def _refused(path: str, refused: Refused) -> HttpResponse:
+    """The answer to a refused request, after a line in the log; that nothing is there has none."""
+    if refused.status != 404:
+        # What led to it is for the log alone: it may name a place of this machine.
+        cause = refused.__context__
+        why = cause.message if isinstance(cause, SandboxError) else ""
+        text = refused.text if why in refused.text else f"{refused.text} ({why})"
+        log.log(refused.level, "%s: %d %s", one_line(path), refused.status, one_line(text))
+    return refused.answer()

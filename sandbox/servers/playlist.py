@@ -16,7 +16,11 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox.engine.services import fields as headers
+from sandbox.engine.services import urls
 from sandbox.engine.services.egress import Answer, Call, Caps, Egress, Grants
+from sandbox.engine.services.fields import BadField
+from sandbox.engine.services.urls import BadUrl
 from sandbox.errors import PolicyDenied, SandboxError
 from sandbox.servers.house import House
 from sandbox.servers.replies import Refused, base
@@ -44,12 +48,7 @@ class Playlists:
         """The playlist.  Raises `Refused` when it may not or cannot be had, or is none."""
         query = request.query_params
         link, fields = query.get("link", ""), query.getlist("header")
-        if not link or len(link) > _MAX_LINK or len(fields) > _MAX_FIELDS:
-            raise Refused(400)
-        split = [field.partition(":") for field in fields]
-        if not all(colon for _, colon, _ in split):
-            raise Refused(400)
-        call = Call(link, headers=[(name.strip(), value.strip()) for name, _, value in split])
+        call = _call(link, fields)
         async with self._room:
             answer = await asyncio.to_thread(self._fetch, call)
         if answer.status != 200:
@@ -71,6 +70,23 @@ class Playlists:
             raise Refused(403, str(error)) from None
         except SandboxError as error:
             raise Refused(502, error.message) from None
+
+
+def _call(link: str, fields: list[str]) -> Call:
+    """The request that a client has asked for.  Raises `Refused` where it makes no sense."""
+    if not link or len(link) > _MAX_LINK or len(fields) > _MAX_FIELDS:
+        raise Refused(400)
+    split = [field.partition(":") for field in fields]
+    if not all(colon for _, colon, _ in split):
+        raise Refused(400)
+    named = [(name.strip(), value.strip()) for name, _, value in split]
+    try:
+        # `Egress` does this as well, but cannot tell from a redirect to an address of no sense.
+        urls.parse(link)
+        headers.checked(named)
+    except (BadUrl, BadField) as error:
+        raise Refused(400, str(error)) from None
+    return Call(link, headers=named)
 
 
 def rewritten(text: str, whence: str, here: str, extra: list[tuple[str, str]]) -> str:

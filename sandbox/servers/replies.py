@@ -7,6 +7,8 @@ blanks of indentation or none, a line end, and `text/plain`, which no browser ta
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -25,15 +27,33 @@ _ESCAPED: Final = str.maketrans(
 
 
 class Refused(Exception):
-    """A request that is answered with `status` and one line."""
+    """A request that is answered with `status` and one line.
 
-    def __init__(self, status: int, text: str = "") -> None:
+    `allowed` are the methods that would have been answered, for 405.  `level` is that of the line
+    in the log; without one, the status tells whose fault it was.
+    """
+
+    def __init__(
+        self, status: int, text: str = "", *, allowed: Sequence[str] = (), level: int | None = None
+    ) -> None:
         super().__init__(text)
         self.status, self.text = status, text or reason_phrase(status)
+        self.allowed = tuple(allowed)
+        self.level = _level(status) if level is None else level
 
     def answer(self) -> Response:
         """The answer."""
-        return sent(plain(self.status, self.text))
+        answer = sent(plain(self.status, self.text))
+        if self.allowed:
+            answer.headers["Allow"] = ", ".join(self.allowed)
+        return answer
+
+
+def _level(status: int) -> int:
+    """The client's fault, our own, or another server's."""
+    if status < 500 or status == 501:
+        return logging.INFO
+    return logging.ERROR if status == 500 else logging.WARNING
 
 
 def as_text(value: Any, *, indent: bool = False) -> str:

@@ -18,8 +18,8 @@ from sandbox.servers.house import House
 from sandbox.wire.framing import MAX_FRAME
 
 MAX_BODY: Final = MAX_FRAME - MAX_SOURCE - 128 * 1024
-"""Longest request body in bytes: it travels to the worker in one frame, beside the script's
-source and the request's head (uvicorn takes heads of 64 KiB at most)."""
+"""Longest request body in bytes.  It travels to the worker beside the script's source and the
+request's head; a frame to a worker has room for far more, whatever head the server takes."""
 
 _MAX_QUERY: Final = 8192
 _HTTP_1: Final = ("1.0", "1.1")

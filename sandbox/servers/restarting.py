@@ -16,7 +16,10 @@ log: Final = logging.getLogger("sandbox.servers.restarting")
 
 
 async def restart(house: House, request: Request) -> Response:
-    """Restart.  Raises `Refused` when not an operator asks, or nothing would start it again."""
+    """Restart; HEAD only tells what would be answered.
+
+    Raises `Refused` when not an operator asks, or nothing would start it again.
+    """
     # A plugin may send a browser that opened its page on to here, and that is a navigation within
     # one origin; our own page does not navigate here.
     led = request.headers.get("sec-fetch-mode") == "navigate"
@@ -24,7 +27,9 @@ async def restart(house: House, request: Request) -> Response:
         raise Refused(403, "only an operator may restart the server")
     if house.restart is None:
         raise Refused(501, "this server cannot restart itself")
-    log.warning("restarting, because an operator asked for it")
     answer = action("[cleanup|reload:menu]")
+    if request.method == "HEAD":
+        return answer
+    log.warning("restarting, because an operator asked for it")
     answer.background = BackgroundTask(house.restart)  # once the answer is out
     return answer

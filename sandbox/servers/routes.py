@@ -28,6 +28,9 @@ from sandbox.servers.wall import wall
 
 Page: TypeAlias = Callable[[Request], Awaitable[Response]]
 
+_READ: Final = ("GET", "HEAD", "OPTIONS")
+# Media Station X sends POST for whatever it executes, and ServeMSX takes it wherever it takes GET.
+_EXECUTED: Final = ("GET", "HEAD", "POST", "OPTIONS")
 _FFMPEG: Final = "/msx/ffmpeg/"
 # Languages whose dictionaries have names in English, as ServeMSX's have.
 _CYRILLIC: Final = ("be", "bg", "ru", "uk", "bulgarian", "russian", "ukrainian")
@@ -40,14 +43,16 @@ class Routes:
         torrents = Torrents(house, egress)
         self._house = house
         self._admin, self._web = Admin(house), WebPage(house)
-        self._pages: dict[str, Page] = {
+        read: dict[str, Page] = {
             "/logo.png": logos.logo,
             "/logotype.png": logos.logotype,
+            "/proxy.m3u8": Playlists(house, egress).answer,
+        }
+        executed: dict[str, Page] = {
             "/restart": partial(restart, house),
             "/settings": SettingPage(house, torrents).answer,
             "/install": partial(install, house),
             "/update": _update,
-            "/proxy.m3u8": Playlists(house, egress).answer,
             "/msx/start.json": starting.start,
             "/msx/menu.json": starting.menu,
             "/msx/menu": partial(menu, house),
@@ -58,19 +63,39 @@ class Routes:
             "/msx/dialog": dialog,
             "/msx/videowall": partial(wall, house),
         }
+        self._pages = {path: _for(_READ, page) for path, page in read.items()}
+        self._pages |= {path: _for(_EXECUTED, page) for path, page in executed.items()}
 
     def find(self, path: str) -> Page | None:
         """The page at an unescaped path, or None."""
-        page = self._pages.get(path) or self._web.find(path) or self._admin.find(path)
+        page = self._pages.get(path)
+        if page is not None:
+            return page
+        page = self._web.find(path)
+        if page is not None:
+            return _for(_READ, page)
+        page = self._admin.find(path)
         if page is not None:
             return page
         for noun, kind in KINDS.items():
             if path.startswith(f"/msx/{noun}/"):
-                return partial(media, self._house, kind, path.removeprefix(f"/msx/{noun}/"))
+                rest = path.removeprefix(f"/msx/{noun}/")
+                return _for(_EXECUTED, partial(media, self._house, kind, rest))
         return _absent if path.startswith(_FFMPEG) else None
 
     def _writes_cyrillic(self) -> bool:
         return self._house.settings.language.lower() in _CYRILLIC
+
+
+def _for(methods: tuple[str, ...], page: Page) -> Page:
+    """`page`, and 405 for any other method than `methods`."""
+
+    async def checked(request: Request) -> Response:
+        if request.method not in methods:
+            raise Refused(405, allowed=methods)
+        return await page(request)
+
+    return checked
 
 
 def is_folder(path: str) -> bool:

@@ -7,19 +7,25 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from types import FrameType
 from typing import Any, Final, cast
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from sandbox.engine.faults import one_line
 from sandbox.errors import ConfigurationError
+from sandbox.messages import reason_phrase
+
+log: Final = logging.getLogger("sandbox.servers.running")
 
 GRACE_SECONDS: Final = 3.0
 """How long answers that are under way may take once the server is told to end."""
@@ -80,13 +86,17 @@ class _Joined:
 
     An answer's head and its body are written one after the other; two system calls and two
     segments would take a tenth of the time that it takes to answer.
+
+    What the real transport does with what was written before, it does after that was written; all
+    else is the real transport's alone.
     """
 
-    __slots__ = ("_loop", "_parts", "_transport")
+    __slots__ = ("_loop", "_parts", "_size", "_transport")
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._parts: list[bytes] = []
+        self._size = 0
         self._loop = asyncio.get_running_loop()
 
     def __getattr__(self, name: str) -> Any:
@@ -94,23 +104,49 @@ class _Joined:
 
     def write(self, data: bytes) -> None:
         """Send `data`, in a moment.  Much of it at once, so that its sender can be paused."""
-        if len(data) > _MUCH:
+        if self._size + len(data) > _MUCH:
             self._flush()
             self._transport.write(data)
         elif data:
             if not self._parts:
                 self._loop.call_soon(self._flush)
             self._parts.append(data)
+            self._size += len(data)
+
+    def writelines(self, list_of_data: Iterable[bytes]) -> None:
+        """As `write`, of all that is in a list."""
+        self.write(b"".join(list_of_data))
+
+    def write_eof(self) -> None:
+        """Send what is there, and close the sending end."""
+        self._flush()
+        self._transport.write_eof()
 
     def close(self) -> None:
         """Send what is there, and close."""
         self._flush()
         self._transport.close()
 
+    def abort(self) -> None:
+        """Send as much of what is there as can be sent at once, and close."""
+        self._flush()
+        self._transport.abort()
+
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Send what is there, and have another protocol told what happens from now on."""
+        self._flush()
+        self._transport.set_protocol(protocol)
+
+    def get_write_buffer_size(self) -> int:
+        """The number of bytes that are not sent yet."""
+        return self._size + self._transport.get_write_buffer_size()
+
     def _flush(self) -> None:
         if self._parts:
-            self._transport.write(b"".join(self._parts))
+            data = b"".join(self._parts)
             self._parts.clear()
+            self._size = 0
+            self._transport.write(data)
 
 
 class _Http(H11Protocol):
@@ -120,6 +156,30 @@ class _Http(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See asyncio.Protocol."""
         super().connection_made(cast(asyncio.Transport, _Joined(transport)))
+
+    def _should_upgrade(self) -> bool:
+        """Whether to do anything else with a request than to answer it: uvicorn asks this of each.
+
+        No other protocol is spoken here, so that a wish for one is ignored (RFC 9110, section
+        7.8); uvicorn would log that packages are missing.  And h11 takes any version there is.
+        """
+        return self.scope["http_version"][:2] != "1."
+
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Refuse a request of another version than 1.x (RFC 9110, section 15.6.6), and close."""
+        text = "this server speaks HTTP/1.1"
+        log.info("%s: 505 %s", one_line(event.target.partition(b"?")[0]), text)
+        body = f"{text}\n".encode()
+        fields = [
+            ("content-type", "text/plain; charset=utf-8"),
+            ("content-length", str(len(body))),
+            ("connection", "close"),
+        ]
+        answer = h11.Response(status_code=505, headers=fields, reason=reason_phrase(505).encode())
+        body = b"" if event.method == b"HEAD" else body
+        for part in (answer, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(part) or b"")
+        self.transport.close()
 
 
 class Server(uvicorn.Server):

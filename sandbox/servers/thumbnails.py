@@ -25,6 +25,7 @@ from starlette.responses import Response
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
 from sandbox.engine.faults import one_line
+from sandbox.servers.answers import is_writable
 from sandbox.servers.house import House
 
 if TYPE_CHECKING:
@@ -96,9 +97,10 @@ class Thumbnails:
             return None
         fields = {
             "ETag": f'"{status.st_ctime_ns:x}-{status.st_size:x}"',
-            "Last-Modified": formatdate(status.st_mtime, usegmt=True),
             "X-Content-Type-Options": "nosniff",
         }
+        if is_writable(status.st_mtime):
+            fields["Last-Modified"] = formatdate(status.st_mtime, usegmt=True)
         answer = Response(headers=fields, media_type="image/jpeg")
         # Before it is made: the client has what was made of the file as it still is.
         if StaticFiles(check_dir=False).is_not_modified(answer.headers, request.headers):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import mimetypes
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -15,12 +16,15 @@ from urllib.parse import quote, urlencode
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox.engine.faults import one_line
 from sandbox.engine.services.egress import Call, Egress, Grants
 from sandbox.errors import SandboxError
 from sandbox.servers.house import House
 from sandbox.servers.media import amount
 from sandbox.servers.replies import Refused, action, base, document
 from sandbox.servers.settings import COMPRESSED
+
+log: Final = logging.getLogger("sandbox.servers.torrents")
 
 MAX_ITEMS: Final = 5000
 _SECONDS: Final = 20.0
@@ -59,7 +63,8 @@ class Torrents:
         """Whether a TorrServer answers at `host:port`."""
         try:
             answer = await asyncio.to_thread(self._call, address, "echo", None)
-        except SandboxError:
+        except SandboxError as error:
+            log.warning("TorrServer at %s: %s", address, one_line(error.message))
             return False
         return answer is not None
 
@@ -68,16 +73,19 @@ class Torrents:
     async def _ask(self, path: str, content: dict[str, Any] | None = None) -> Any:
         address = self._house.settings.torrserver
         if not address:
-            raise Refused(500, "TorrServer: no address is set")
+            raise Refused(500, "TorrServer: no address is set", level=logging.INFO)
         try:
             body = await asyncio.to_thread(self._call, address, path, content)
             answer = json.loads(body) if body is not None else None
         except SandboxError as error:
-            raise Refused(500, f"TorrServer: {error.message}") from None
+            # ServeMSX answers 500, too, though it is another server's fault.
+            text = f"TorrServer: {error.message}"
+            raise Refused(500, text, level=logging.WARNING) from None
         except (ValueError, RecursionError):
             answer = None
         if answer is None:
-            raise Refused(500, "TorrServer: the answer makes no sense")
+            text = "TorrServer: the answer makes no sense"
+            raise Refused(500, text, level=logging.WARNING)
         return answer
 
     def _call(self, address: str, path: str, content: dict[str, Any] | None) -> bytes | None:

@@ -76,6 +76,8 @@ class Elsewhere(BaseHTTPRequestHandler):
             self._send(PLAYLIST.encode(), **{"Set-Cookie": "a=b", "X-Other": "c"})
         elif path == "/moved.m3u8":
             self._send(b"", 302, Location="/list/a.m3u8")
+        elif path == "/moved-to-a-file.m3u8":
+            self._send(b"", 302, Location="file:///etc/passwd")
         elif path == "/echo":
             self._send(b"1.2")
         else:
@@ -167,9 +169,14 @@ def test_a_playlist(tmp_path: Path, elsewhere: str) -> None:
             ({}, 400),
             ({"link": "x" * 5000}, 400),
             ({"link": f"{there}/list/a.m3u8", "header": "nonsense"}, 400),
-            ({"link": f"{there}/list/a.m3u8", "header": "a\r\nb: c"}, 502),
-            ({"link": "file:///etc/passwd"}, 502),
-            ({"link": "nonsense"}, 502),
+            ({"link": f"{there}/list/a.m3u8", "header": "a\r\nb: c"}, 400),
+            ({"link": f"{there}/list/a.m3u8", "header": "a b: c"}, 400),
+            ({"link": f"{there}/list/a.m3u8", "header": "a: b\x00"}, 400),
+            ({"link": "file:///etc/passwd"}, 400),
+            ({"link": "nonsense"}, 400),
+            ({"link": "http://"}, 400),
+            ({"link": "http://x:99999/"}, 400),
+            ({"link": f"{there}/moved-to-a-file.m3u8"}, 502),
             ({"link": f"{there}/page"}, 502),
             ({"link": f"{there}/nothing"}, 502),
             ({"link": "http://127.0.0.1:1/a.m3u8"}, 403),
