@@ -141,10 +141,14 @@ class PolicyDenied(SandboxError):
 def denial(capability: str, plugin: str) -> str:
     """The sentence a refused plugin and its operator read: who, what, and how to grant it."""
     who = f"plugin {plugin!r}" if plugin else "this code"
-    target = repr(plugin) if plugin else '"*"'
+    grant = (
+        f"Policy(plugins={{{plugin!r}: [{capability!r}]}})" if plugin else f"Policy({capability!r})"
+    )
+    # Bare code is not what a server serves.
+    served = f"`sandbox serve` grants it on its page or by --grant {capability}; " if plugin else ""
     return (
-        f"{who} needs the capability {capability!r}, which was not granted; "
-        f"grant it with Policy(plugins={{{target}: [{capability!r}]}})"
+        f"{who} needs the capability {capability!r}, which was not granted; {served}"
+        f"grant it with {grant}"
     )
 
 

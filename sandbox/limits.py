@@ -18,6 +18,8 @@ _BINARY: Final = {"kib": 2**10, "mib": 2**20, "gib": 2**30, "k": 2**10, "m": 2**
 _TIMES: Final = {"": 1.0, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 _QUANTITY: Final = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", re.ASCII)
 MIB: Final = 2**20
+MAX_OUTPUT: Final = 15 * MIB
+"""Highest limit of output in bytes: an answer travels in one piece, and no piece has 16 MiB."""
 
 
 def _parse(field: str, value: object, units: Mapping[str, float], example: str) -> float:
@@ -64,8 +66,8 @@ class Limits:
 
     Of one call: `cpu` and `wall` in seconds count script time only: while the engine works for
     the script (a host call) both clocks stand still.  `output` in bytes is what it may print, log
-    and answer; `host_calls` how often it may ask the engine for something; `egress` the bytes
-    that its requests to other servers may send and receive.
+    and answer (15 MiB at most); `host_calls` how often it may ask the engine for something;
+    `egress` the bytes that its requests to other servers may send and receive.
 
     Of the plugin: `memory` in bytes is what its worker may add to the bare interpreter; `storage`
     the bytes that it may keep in `memory` and `file`; `log_lines` how many lines it may log in a
@@ -106,6 +108,10 @@ class Limits:
         put(self, "log_lines", parse_count("log_lines", log_lines))
         if self.memory < MIB:
             raise ConfigurationError(f"memory: {memory!r} is less than 1MiB; nothing would run")
+        if self.output > MAX_OUTPUT:
+            raise ConfigurationError(
+                f"output: {output!r} is more than 15MiB, the most that an answer can have"
+            )
 
     def replace(self, /, **changes: float | str) -> Limits:
         """A copy with some limits changed; unknown names raise `ConfigurationError`."""

@@ -3,16 +3,25 @@
 The properties are ServeMSX's (`Label`, `Image`, `Icon`, `URL`, `Torrent`) with names in any
 case, and ours: `Capabilities`, what the plugin asks for, and `Limits`, never above the
 operator's.  A folder without the file is a plugin with defaults.
+
+The file is read as Go's `json.Decoder` reads it for ServeMSX: the first value counts and what
+follows does not, null is as good as absent, and what is no text in a text becomes U+FFFD.  A byte
+order mark is passed over.  A file that cannot be read so is an error, while ServeMSX runs the
+plugin all the same: here the file may hold limits, which must not be lost.
 """
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import stat
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
+from sandbox.below import LeadsOut, open_below
 from sandbox.errors import ConfigurationError, PluginError
 from sandbox.limits import Limits
 from sandbox.policy import parse_capability
@@ -20,6 +29,8 @@ from sandbox.policy import parse_capability
 NAME: Final = "manifest.json"
 _MAX_BYTES: Final = 65_536
 _TEXTS: Final = ("label", "image", "icon", "url")
+_DECODER: Final = json.JSONDecoder()
+_SPACE: Final = " \t\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +59,26 @@ def _within(asked: tuple[tuple[str, str | float], ...], allowed: Limits) -> Limi
 def parse(data: bytes, *, plugin: str) -> Manifest:
     """The manifest in `data`.
 
-    Raises `PluginError` with file and line when it is not a JSON object, and naming the property
-    when one has the wrong type.
+    Raises `PluginError` with file and line when it does not begin with a JSON object, and naming
+    the property when one has the wrong type.
     """
     if len(data) > _MAX_BYTES:
         raise _broken(f"is longer than {_MAX_BYTES} bytes", plugin)
+    text = data.decode("utf-8", "replace").removeprefix("\ufeff")
     try:
-        content = json.loads(data.decode("utf-8"))
-    except UnicodeDecodeError:
-        raise _broken("is not UTF-8 text", plugin) from None
+        content, _ = _DECODER.raw_decode(text, len(text) - len(text.lstrip(_SPACE)))
     except json.JSONDecodeError as error:
         raise _broken(f"is not JSON: {error.msg}", plugin, error.lineno) from None
     except ValueError:
         raise _broken("holds a number of too many digits", plugin) from None
     except RecursionError:
         raise _broken("nests too deep", plugin) from None
+    if content is None:
+        return Manifest()
     if not isinstance(content, dict):
         raise _broken("must be a JSON object", plugin)
-    return _checked({key.lower(): value for key, value in content.items()}, plugin)
+    given = {key.lower(): value for key, value in content.items() if value is not None}
+    return _checked(given, plugin)
 
 
 def _checked(content: dict[str, Any], plugin: str) -> Manifest:
@@ -73,6 +86,8 @@ def _checked(content: dict[str, Any], plugin: str) -> Manifest:
     for name, value in texts.items():
         if not isinstance(value, str):
             raise _broken(f"{name.capitalize()} must be a text", plugin)
+        # Half of a pair of surrogates, which JSON can spell, is nothing that could be sent.
+        texts[name] = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     torrent = content.get("torrent", False)
     if not isinstance(torrent, bool):
         raise _broken("Torrent must be true or false", plugin)
@@ -95,11 +110,18 @@ def _broken(what: str, plugin: str, line: int = 1) -> PluginError:
 
 
 def read(folder: Path) -> Manifest:
-    """The manifest of a plugin folder; defaults when it has none.  Raises as `parse` does."""
+    """The manifest of a plugin folder; defaults when it has none, or a link that leads out of the
+    folder.  Raises as `parse` does."""
     try:
-        with open(folder / NAME, "rb") as file:
-            data = file.read(_MAX_BYTES + 1)
-    except (FileNotFoundError, NotADirectoryError):
+        number = open_below(folder / NAME, folder)
+        try:
+            if not stat.S_ISREG(os.fstat(number).st_mode):
+                raise OSError(errno.EINVAL, "it is not a regular file")
+            with open(number, "rb", closefd=False) as file:
+                data = file.read(_MAX_BYTES + 1)
+        finally:
+            os.close(number)
+    except (FileNotFoundError, NotADirectoryError, LeadsOut):
         return Manifest()
     except OSError as error:
         raise _broken(f"cannot be read: {error.strerror}", folder.name) from None

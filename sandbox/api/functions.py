@@ -127,7 +127,8 @@ FUNCTIONS: Final = (
         "memory.set",
         (P("plugin", "text", "who asks"), P("value", "any", "plain data")),
         "any",
-        "Keep a value between requests until the server stops.",
+        "Keep a value between requests until the server stops; an operator may have it kept for "
+        "longer.",
         capability="memory",
     ),
     HostFunction(
@@ -143,7 +144,7 @@ FUNCTIONS: Final = (
         ),
         "map",
         "Make an HTTP request, as far as the grants of `http` go: `status`, `header`, `cookies`, "
-        "`body`, `size`, `url`, `user`, `pass` of the answer.",
+        "`body` (at most 8 MiB), `size`, `url`, `user`, `pass` of the answer.",
         capability="http",
         seen_as=("request",),
     ),
@@ -151,8 +152,8 @@ FUNCTIONS: Final = (
         "file.read",
         (P("name", "text", "a path relative to the plugin's folder"),),
         "any",
-        "A file's bytes, one that the plugin wrote or else one that it was installed with; or "
-        "nothing.",
+        "A file's bytes, at most 8 MiB, one that the plugin wrote or else one that it was "
+        "installed with; or nothing.",
         capability="file",
         seen_as=("file",),
     ),
@@ -160,7 +161,8 @@ FUNCTIONS: Final = (
         "file.write",
         (P("name", "text", "a path relative to the plugin's folder"), P("data", "any", "bytes")),
         "any",
-        "Make or replace a file of the plugin's data folder.",
+        "Make or replace a file of the plugin's data folder. It crosses in one piece: about 1 MiB "
+        "at most, or the limit `output` where that is more, up to 8 MiB.",
         capability="file",
     ),
     HostFunction(

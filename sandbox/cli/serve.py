@@ -19,6 +19,7 @@ from sandbox.cli.options import add_isolation, add_limits, command, limits_of
 from sandbox.cli.output import problem, result
 from sandbox.engine.async_engine import AsyncEngine
 from sandbox.errors import ConfigurationError
+from sandbox.policy import EVERYONE, Policy
 
 if TYPE_CHECKING:
     from sandbox.servers.house import House
@@ -51,6 +52,11 @@ def add_to(commands: Any) -> None:
         help="keep there what plugins store (default: data in --dir; nowhere without one)",
     )
     parser.add_argument(
+        "--keep-memory",
+        action="store_true",
+        help="keep what plugins have in memory there as well; else it lasts until the server ends",
+    )
+    parser.add_argument(
         "--grant",
         action="append",
         default=[],
@@ -58,7 +64,17 @@ def add_to(commands: Any) -> None:
         help="grant a capability to every plugin, such as http:10.1.2.3:8090; may be repeated",
     )
     parser.add_argument(
-        "--config", metavar="FILE", help="grants, limits and settings, as JSON or TOML"
+        "--withhold",
+        action="append",
+        default=[],
+        metavar="CAPABILITY",
+        help="take from every plugin what it may do without a grant: file, http or memory; may "
+        "be repeated",
+    )
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="grants, what is withheld, limits and settings, as JSON or TOML",
     )
     parser.add_argument(
         "--workers", type=int, metavar="N", help="how many workers run scripts at most"
@@ -122,12 +138,16 @@ async def _once(
 def _engine_maker(options: argparse.Namespace, known: Configuration) -> Any:
     root = Path(options.dir) if options.dir else None
     folder = root / "plugins" if root else bundled_plugins()
+    withheld = {**known.withheld}
+    withheld[EVERYONE] = [*options.withhold, *withheld.get(EVERYONE, [])]
     data = Path(options.data) if options.data else root / "data" if root else None
     settings: dict[str, Any] = {
+        "policy": Policy(withheld=withheld),
         "limits": limits_of(options, known.limits),
         "isolation": options.isolation,
         "workers": options.workers,
         "data": data,
+        "keep_memory": options.keep_memory,
     }
     return lambda: AsyncEngine([folder], **settings)
 

@@ -108,6 +108,11 @@ def _cookies(value: Value) -> Iterator[tuple[str, str]]:
 def _timeout(value: Value) -> float | None:
     if value is None:
         return None
-    if type(value) not in (int, float) or not math.isfinite(value) or value < 0:
+    if type(value) not in (int, float):
         raise _wrong("timeout", value, "a number of seconds")
+    if not math.isfinite(value) or value < 0:
+        raise PluginError(
+            f"request: timeout must be a number of seconds, 0 or more, not {value}",
+            type="ValueError",
+        )
     return float(value)

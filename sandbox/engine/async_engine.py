@@ -53,6 +53,7 @@ class AsyncEngine:
         checkpoint: float | str | None = None,
         data: PathLike | None = None,
         queue: int = 100,
+        keep_memory: bool = False,
     ) -> None:
         self._core = Core(
             plugins=[os.fspath(folder) for folder in plugins],
@@ -67,7 +68,7 @@ class AsyncEngine:
         every = None if checkpoint is None else parse_seconds("checkpoint", checkpoint)
         self._modules = Modules(self._core, groups, every)
         self._scripts = Scripts(self._core, workers, queue)
-        self._storage = Storage(self._core, data)
+        self._storage = Storage(self._core, data, keep_memory)
         self._network = Network(self._core)
         self._driver: AsyncioDriver | None = None
         self._lifecycle = asyncio.Lock()
@@ -211,7 +212,9 @@ class AsyncEngine:
     ) -> Response:
         """See `Engine.request`.  `found` is what `resolve` gave for it, where that was asked
         already: it is not asked again then."""
-        return await self._run(self._scripts.request(plugin, request, found))
+        if self._driver is None or self._core.closed:
+            self._start()
+        return await self._scripts.request(plugin, request, found)
 
     def renew(self, plugin: str) -> None:
         """End the workers of a plugin's scripts: the next request starts new ones.  Runs that are

@@ -46,10 +46,10 @@ class Engine:
     (default: the number of processors).  `clock` is the time that timers run by.  `checkpoint` is
     how often, in seconds or as a text such as `"30s"`, modules are asked to `save`, so that they
     are brought back with that when their worker died; by default only when they are reloaded.
-    `data` is the folder below which plugins keep their files and `memory` (made when first
-    needed); without it `memory` lasts as long as the engine, and plugins have no files of their
-    own.  `queue` is how many requests may wait for the scripts of one plugin: one more raises
-    `Busy`.
+    `data` is the folder below which plugins keep their files (made when first needed); without it
+    they have none of their own.  `memory` lasts as long as the engine; with `keep_memory` it is
+    kept below `data` and is there again in the next engine.  `queue` is how many requests may
+    wait for the scripts of one plugin: one more raises `Busy`.
 
     Raises `ConfinementUnavailable` when this kernel cannot confine and `isolation` is not one of
     the others, and `ConfigurationError` for arguments that make no sense.
@@ -69,6 +69,7 @@ class Engine:
         checkpoint: float | str | None = None,
         data: PathLike | None = None,
         queue: int = 100,
+        keep_memory: bool = False,
     ) -> None:
         self._core = Core(
             plugins=[os.fspath(folder) for folder in plugins],
@@ -85,7 +86,7 @@ class Engine:
         every = None if checkpoint is None else parse_seconds("checkpoint", checkpoint)
         self._modules = Modules(self._core, groups, every)
         self._scripts = Scripts(self._core, workers, queue)
-        self._storage = Storage(self._core, data)
+        self._storage = Storage(self._core, data, keep_memory)
         self._network = Network(self._core)
         self._lifecycle = threading.RLock()
         self._timer_thread: threading.Thread | None = None

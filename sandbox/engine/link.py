@@ -66,8 +66,8 @@ class Link(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._watchdog: asyncio.TimerHandle | None = None
         self._answers: dict[int, tuple[asyncio.Future[Value], Chain]] = {}
-        # The calls in their order, nested ones apart.  The first runs, as far as we have looked: the
-        # connection knows of all frames that came together before we look at the first of them.
+        # The calls in their order, without nested ones.  The first runs, as far as we have looked:
+        # the connection knows of all frames that came together before we look at the first.
         self._order: deque[int] = deque()
         # Those of them that may as well be run by another worker, as long as they have not begun.
         self._ahead: dict[int, asyncio.Future[Value]] = {}

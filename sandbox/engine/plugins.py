@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from sandbox import manifest
+from sandbox.below import READ, open_below
 from sandbox.engine import runtimes
 from sandbox.engine.runtimes import RuntimeInfo
 from sandbox.engine.unchanged import Look, Unchanged, look
@@ -79,7 +80,7 @@ def read_source(path: Path, shown: str, plugin: str, within: Path | None = None)
     unreadable.
     """
     try:
-        number = _open_below(path, within) if within else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        number = open_below(path, within) if within else os.open(path, READ)
         try:
             content, size = _all_of(number)
         finally:
@@ -101,38 +102,10 @@ def read_source(path: Path, shown: str, plugin: str, within: Path | None = None)
 
 def _all_of(number: int) -> tuple[bytes, int]:
     """What is in an open file, at most a byte more than there may be, and its size."""
-    mode = os.fstat(number).st_mode
-    if stat.S_ISFIFO(mode) and not os.get_blocking(number):
+    if stat.S_ISFIFO(os.fstat(number).st_mode):
         raise OSError(errno.EINVAL, "it is a pipe")
     with open(number, "rb", closefd=False) as file:
         return file.read(MAX_SOURCE + 1), os.fstat(number).st_size
-
-
-_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # to open a pipe must not wait
-_STEP: Final = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-def _open_below(path: Path, folder: Path) -> int:
-    """A descriptor to read `path` by.
-
-    Where its links lead is found out first; the way there is then walked name by name, and at
-    none of them is a link followed.  Raises `OSError` when it leads out of `folder` or has changed
-    meanwhile.
-    """
-    base = os.path.realpath(folder)
-    real = Path(os.path.realpath(path))
-    if not real.is_relative_to(base):
-        raise OSError(errno.EXDEV, "it leads out of its folder")
-    *steps, name = real.relative_to(base).parts
-    at = os.open(base, _STEP)
-    try:
-        for step in steps:
-            following = os.open(step, _STEP, dir_fd=at)
-            os.close(at)
-            at = following
-        return os.open(name, _READ | os.O_NOFOLLOW, dir_fd=at)
-    finally:
-        os.close(at)
 
 
 def _mains() -> list[str]:
@@ -213,9 +186,11 @@ class Plugins:
         }
         return sorted(found)
 
-    @staticmethod
-    def _serves(folder: Path) -> bool:
-        return any((folder / name).exists() for name in (manifest.NAME, *_mains()))
+    def _serves(self, folder: Path) -> bool:
+        path = folder / manifest.NAME
+        if path.exists() and self._inside(path, folder):
+            return True
+        return any((folder / name).exists() for name in _mains())
 
     def folder(self, plugin: str) -> Path:
         """The folder of a plugin with scripts.  Raises `UnknownPlugin`."""

@@ -1,8 +1,9 @@
 """The host functions by which a plugin keeps data, and the limit on how much.
 
-What is kept belongs to the plugin, not to its worker: it is there after a worker died.  With a
-data folder, files live there and `memory` outlives the engine: it is written when the engine
-closes and at each checkpoint, not at each change, because writing safely takes a disk's time.
+What is kept belongs to the plugin, not to its worker: it is there after a worker died.  Files live
+in a data folder.  `memory` is gone with the engine, unless the operator wants it kept there, too:
+then it is written when the engine closes and at each checkpoint, not at each change, because
+writing safely takes a disk's time.
 """
 
 from __future__ import annotations
@@ -18,23 +19,33 @@ from sandbox.engine.memory import Memory
 from sandbox.engine.sandbox import Sandbox
 from sandbox.engine.services.files import Files
 from sandbox.engine.services.store import FileStore
-from sandbox.errors import LimitExceeded, PluginError, UnknownPlugin
+from sandbox.errors import ConfigurationError, LimitExceeded, PluginError, UnknownPlugin
 from sandbox.limits import MIB
 from sandbox.values import Value
 
 log: Final = logging.getLogger("sandbox.engine")
-_MAX_READ: Final = MIB // 2
-"""Largest file that a plugin can read or write in bytes: it travels in one frame."""
+_MAX_FILE: Final = 8 * MIB
+"""Largest file that a plugin can read or write in bytes: it travels in one frame, and the worker
+must have room for it, several times.  What can be written can be read."""
 
 
 class Storage:
-    """What the plugins of one engine keep, below the folder `data` if there is one."""
+    """What the plugins of one engine keep, below the folder `data` if there is one.
 
-    def __init__(self, core: Core, data: str | os.PathLike[str] | None) -> None:
+    `memory` is kept there only if `keep_memory` says so; what is there otherwise, from other
+    times, is left alone.  Raises `ConfigurationError` when there is nowhere to keep it.
+    """
+
+    def __init__(
+        self, core: Core, data: str | os.PathLike[str] | None, keep_memory: bool = False
+    ) -> None:
+        if keep_memory and data is None:
+            raise ConfigurationError("keep_memory: there is no data folder to keep it in")
         self._core = core
         self._files = None if data is None else os.path.join(data, "files")
-        store = None if data is None else FileStore(os.path.join(data, "memory"))
-        if store is not None:
+        store = None
+        if keep_memory and data is not None:
+            store = FileStore(os.path.join(data, "memory"))
             store.clean()  # what a save left behind that a crash interrupted
         self.memory = Memory(store)
         self._sizes: dict[str, int] = {}
@@ -50,7 +61,7 @@ class Storage:
         core.saving.append(self.write)
 
     def write(self) -> None:
-        """Write what is in `memory` to the data folder.  Errors are logged."""
+        """Write what is in `memory` to where it is kept, if anywhere.  Errors are logged."""
         for problem in self.memory.write():
             log.error("%s", one_line(str(problem)))
 
@@ -86,7 +97,7 @@ class Storage:
         if self._files is None:
             raise PluginError("file: this server keeps no files", plugin=sandbox.name)
         room = sandbox.limits.storage - self.memory.size(sandbox.plugins[0])
-        return Files(self._files, quota=room, max_read=_MAX_READ)
+        return Files(self._files, quota=room, max_read=_MAX_FILE)
 
     async def _file_read(self, sandbox: Sandbox, chain: Chain, name: str) -> bytes | None:
         plugin = sandbox.plugins[0]
@@ -95,7 +106,7 @@ class Storage:
         except UnknownPlugin:  # a module: it has no folder that anybody is served from
             installed = None
         # Without a data folder only the files are there that the plugin came with.
-        files = Files(self._files or os.devnull, max_read=_MAX_READ)
+        files = Files(self._files or os.devnull, max_read=_MAX_FILE)
         found: bytes | None = await self._core.driver.apart(
             lambda: files.read(plugin, name, installed)
         )
@@ -107,6 +118,8 @@ class Storage:
             data = data.encode("utf-8", "surrogatepass")
         if not isinstance(data, bytes):
             raise PluginError(f"file.write: data must be bytes, not {type(data).__name__}")
+        if len(data) > _MAX_FILE:
+            raise PluginError(f"file: {len(data)} bytes are more than {_MAX_FILE}", plugin=plugin)
         try:
             await self._core.driver.apart(lambda: files.write(plugin, name, data))
         except LimitExceeded as error:

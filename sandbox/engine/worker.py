@@ -22,6 +22,7 @@ from sandbox.usage import Measure
 from sandbox.values import GuestFunction, HostFunction, Value
 from sandbox.wire.connection import Connection, Role
 from sandbox.wire.frames import VERSION, Frame, Kind
+from sandbox.wire.framing import most_from_worker
 
 _MAX_HANDLES: Final = 4096
 _NEARLY_ALL: Final = 0.9
@@ -49,7 +50,12 @@ class Worker:
         self.patience = min(limits.cpu, limits.wall)
         """Seconds after the start of a call before which no limit of time can be over."""
         self.plugin = plugin
-        self.connection = Connection(Role.ENGINE, export=self._export, resolve=self._resolve)
+        self.connection = Connection(
+            Role.ENGINE,
+            most_from_worker(limits.output),
+            export=self._export,
+            resolve=self._resolve,
+        )
         self.pid = 0
         self.pidfd = -1
         self.meter = Meter(os.getpid(), limits, own_process=False)

@@ -1,10 +1,11 @@
 """Values to msgpack and back, with caps that hold against a hostile sender.
 
-A body is at most one frame long, but 1 MiB of empty maps decodes to some 80 MiB of objects, and
-a kilobyte of brackets nests deeper than Python recurses.  So the decoder first counts, in one C
-pass, the bytes that *could* open a container.  Few of them: nothing can go wrong, decode.  Many:
-decode while counting containers, then walk the result for depth.  The encoder obeys the same
-caps, so that a sender learns of its mistake and never kills the connection.
+1 MiB of empty maps decodes to some 80 MiB of objects, and a kilobyte of brackets nests deeper than
+Python recurses.  So the decoder first counts, in one C pass, the bytes that *could* open a
+container.  Few of them: nothing can go wrong, decode.  Many: decode while counting containers,
+then walk the result for depth; of more than 1 MiB the headers are counted before (`survey.py`).
+The encoder obeys the same caps, so that a sender learns of its mistake and never kills the
+connection.
 
 Extension types are those of `extensions.py`; any other code is refused.
 """
@@ -41,6 +42,7 @@ from sandbox.wire.extensions import (
     unpack_stanza,
     unpack_time,
 )
+from sandbox.wire.survey import survey
 
 # Bytes that open a container (0x80-0x9f, 0xdc-0xdf) or an extension (0xc7-0xc9, 0xd4-0xd8), and
 # two that make a body worth a look: 0xcf opens an unsigned 64-bit integer, which may be beyond
@@ -54,6 +56,7 @@ _TIMESTAMP: Final = b"\xff"
 _MAX_MAP: Final = MAX_ENTRIES // 4
 _MAX_EXTENSIONS: Final = 4096  # each costs a Python call: a body of nothing else would take 0.4 s
 _MAX_NESTED: Final = 16  # extensions inside each other; each level needs C stack and a copy
+_MAX_COPIED: Final = 2**24  # bytes of the copies that exist at a time
 _SMALL: Final = 65_536  # a body up to this length cannot hold too many of anything
 _FEW: Final = 4096  # entries of one container up to which nobody need count
 _SCALARS: Final = frozenset({str, int, float, bool, bytes, type(None)})
@@ -212,17 +215,19 @@ class Decoder:
 class _Budget:
     """What one large body may still make the decoder build."""
 
-    __slots__ = ("_nested", "any_keys", "containers", "entries", "extensions", "resolve")
+    __slots__ = ("_copied", "_nested", "any_keys", "containers", "entries", "extensions", "resolve")
 
     def __init__(self, resolve: Resolver | None, any_keys: bool) -> None:
         self.resolve = resolve
         self.any_keys = any_keys
         self._nested = 0
+        self._copied = 0
         self.containers = MAX_CONTAINERS
         self.entries = MAX_ENTRIES
         self.extensions = _MAX_EXTENSIONS
 
     def unpack(self, data: bytes) -> Value:
+        survey(data)
         return msgpack.unpackb(
             data,
             ext_hook=self.extension,
@@ -263,12 +268,16 @@ class _Budget:
     def _inner(self, data: bytes) -> Value:
         """The value inside an extension."""
         self._nested += 1
+        self._copied += len(data)
         if self._nested > _MAX_NESTED:
             raise ProtocolError(f"extensions nest deeper than {_MAX_NESTED} levels")
+        if self._copied > _MAX_COPIED:
+            raise ProtocolError(f"extensions inside each other hold more than {_MAX_COPIED} bytes")
         try:
             return self.unpack(data)
         finally:
             self._nested -= 1
+            self._copied -= len(data)
 
     def _function(self, handle: HostFunction | GuestFunction) -> Value:
         return handle if self.resolve is None else self.resolve(handle)

@@ -14,7 +14,7 @@ from sandbox.values import Value
 from sandbox.wire.codec import Decoder, Encoder, Resolver
 from sandbox.wire.extensions import Exporter, exporting, pack_special
 from sandbox.wire.frames import Frame, Kind, check
-from sandbox.wire.framing import HEADER, MAX_FRAME, FrameBuffer
+from sandbox.wire.framing import HEADER, MAX_FRAME, MAX_FROM_ENGINE, FrameBuffer
 from sandbox.wire.state import ConnectionState, State
 
 
@@ -32,26 +32,31 @@ _FROM_ENGINE: Final = (frozenset(map(int, Kind)) - _FROM_WORKER) | {int(Kind.NOT
 
 
 class Connection:
-    """A connection as one `role` sees it."""
+    """A connection as one `role` sees it.
+
+    `from_worker` is the largest body in bytes that the worker may send; what the engine may send
+    is the same for all (`MAX_FROM_ENGINE`).
+    """
 
     __slots__ = (
-        "_buffer", "_decode", "_encode", "_limit", "_machine", "_may_receive", "_may_send",
-        "_partial",
+        "_buffer", "_decode", "_encode", "_machine", "_may_receive", "_may_send",
+        "_most_received", "_most_sent", "_partial",
     )  # fmt: skip
 
     def __init__(
         self,
         role: Role,
-        max_frame: int = MAX_FRAME,
+        from_worker: int = MAX_FRAME,
         *,
         export: Exporter | None = None,
         resolve: Resolver | None = None,
     ) -> None:
-        self._buffer = FrameBuffer(max_frame)
-        self._partial = False
-        self._limit = max_frame
-        self._machine = ConnectionState()
         engine = role is Role.ENGINE
+        self._most_received = from_worker if engine else MAX_FROM_ENGINE
+        self._most_sent = MAX_FROM_ENGINE if engine else from_worker
+        self._buffer = FrameBuffer(self._most_received)
+        self._partial = False
+        self._machine = ConnectionState()
         special = pack_special if export is None else exporting(export)
         self._encode = Encoder(special, any_keys=engine).encode
         self._decode = Decoder(resolve, any_keys=not engine).decode
@@ -83,8 +88,8 @@ class Connection:
         outgoing = [kind, *fields]
         body = self._encode(outgoing)
         size = len(body)
-        if size > self._limit:
-            raise ProtocolError(f"frame of {size} bytes, more than {self._limit}")
+        if size > self._most_sent:
+            raise ProtocolError(f"frame of {size} bytes, more than {self._most_sent}")
         if kind not in self._may_send:
             raise ProtocolError(f"this side does not send {Kind(kind).name}")
         self._machine.apply(outgoing)
@@ -102,8 +107,10 @@ class Connection:
         try:
             if not self._partial and int.from_bytes(data[:HEADER], "big") == len(body) and body:
                 # One whole frame and nothing waiting: the everyday case skips the buffer.
-                if len(body) > self._limit:
-                    raise ProtocolError(f"frame of {len(body)} bytes, more than {self._limit}")
+                if len(body) > self._most_received:
+                    raise ProtocolError(
+                        f"frame of {len(body)} bytes, more than {self._most_received}"
+                    )
                 return [self._accept(body)]
             frames = [self._accept(body) for body in self._buffer.feed(data)]
         except ProtocolError:

@@ -11,7 +11,18 @@ from sandbox.errors import ProtocolError
 
 HEADER: Final = 4
 MAX_FRAME: Final = 2**20
-"""Largest body in bytes, on both sides, unless told otherwise."""
+"""Largest body in bytes that a worker may send, unless its limit of output is higher."""
+
+MAX_FROM_ENGINE: Final = 2**24 - 1
+"""Largest body in bytes that an engine may send: a worker trusts it.  The first byte of a length
+is always zero, in both directions, so that a runtime can tell a frame from other things by it."""
+
+_AROUND: Final = 64 * 1024  # what goes along with an output: header fields, values, lengths
+
+
+def most_from_worker(output: int) -> int:
+    """Largest body in bytes that a worker may send whose limit of output is `output`."""
+    return max(MAX_FRAME, output + _AROUND)
 
 
 def frame(body: bytes, limit: int = MAX_FRAME) -> bytes:

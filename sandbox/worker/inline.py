@@ -33,7 +33,7 @@ def start(
         with connection:
             runtime = load_factory(factory)()
             runtime.start(Settings(*settings))
-            loop = Loop(runtime, connection.recv, connection.send, _leave)
+            loop = Loop(runtime, connection.recv, connection.send, _leave, settings[1])
             try:
                 loop.greet(os.getpid())
                 loop.run()

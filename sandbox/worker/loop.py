@@ -15,10 +15,11 @@ from typing import Final, NoReturn
 from sandbox.errors import ProtocolError
 from sandbox.wire.codec import decode, encode
 from sandbox.wire.frames import VERSION, Kind
-from sandbox.wire.framing import HEADER, MAX_FRAME
+from sandbox.wire.framing import HEADER, most_from_worker
 from sandbox.worker.runtime import Runtime
 
 READ_SIZE: Final = 65_536
+_LONGEST_READ: Final = 2**20  # asking for more would only make room for what comes in parts anyway
 _CALL: Final = int(Kind.CALL)
 _NEST: Final = int(Kind.NEST)
 _HOST_RETURN: Final = int(Kind.HOST_RETURN)
@@ -30,15 +31,16 @@ _LARGE: Final = 32 * 1024
 """Bodies up to this many bytes cannot hold more lists, maps and entries than may cross."""
 
 
-def _crossing(body: bytes, refusal: int) -> bytes:
+def _crossing(body: bytes, refusal: int, most: int) -> bytes:
     """`body` if it may cross to the engine, else a body of kind `refusal` that says why not.
 
-    The engine ends a worker that sends too much, as it must.  A plugin whose result is merely
-    large has an error that it can read, and its author too.
+    The engine ends a worker that sends too much, which is more than `most` bytes or than its
+    decoder takes, as it must.  A plugin whose result is merely large has an error that it can
+    read, and its author too.
     """
     try:
-        if len(body) > MAX_FRAME:
-            raise ProtocolError(f"{len(body)} bytes are more than {MAX_FRAME}")
+        if len(body) > most:
+            raise ProtocolError(f"{len(body)} bytes are more than {most}")
         decode(body)
     except ProtocolError as error:
         text = f"what the plugin sends is too large: {error.message}"
@@ -60,7 +62,8 @@ class Loop:
     """Feeds one runtime from one socket.
 
     `read(size)` and `write(data)` are the only input and output (`os.read` and `os.write` on the
-    socket in a worker), `leave(status)` ends the worker without unwinding.
+    socket in a worker), `leave(status)` ends the worker without unwinding.  `output` is the
+    worker's limit of output (`Settings.output`): the engine takes frames that have room for it.
     """
 
     def __init__(
@@ -69,11 +72,13 @@ class Loop:
         read: Callable[[int], bytes],
         write: Callable[[bytes], int],
         leave: Callable[[int], NoReturn],
+        output: int = 0,
     ) -> None:
         self._runtime = runtime
         self._read = read
         self._write = write
         self._leave = leave
+        self._most = most_from_worker(output)
         self._buffer = b""
         self._waiting: deque[bytes] = deque()
 
@@ -104,7 +109,7 @@ class Loop:
                 if kind == _CALL:
                     answer = handle(body, self)
                     if len(answer) > _LARGE:
-                        answer = _crossing(answer, _RAISE)
+                        answer = _crossing(answer, _RAISE, self._most)
                     data = len(answer).to_bytes(HEADER, "big") + answer
                     sent = write(data)
                     if sent != len(data):
@@ -118,8 +123,10 @@ class Loop:
 
     def call(self, body: bytes) -> bytes:
         """Send a host call and wait for its answer (the runtime's `Host.call`)."""
-        if len(body) > _LARGE and (refusal := _crossing(body, _HOST_RAISE)) is not body:
-            return refusal
+        if len(body) > _LARGE:
+            refusal = _crossing(body, _HOST_RAISE, self._most)
+            if refusal is not body:
+                return refusal
         self._send(body)
         while True:
             incoming = self._next()
@@ -128,7 +135,9 @@ class Loop:
                 return incoming
             if kind == _NEST:
                 answer = self._runtime.handle(incoming, self)
-                self._send(_crossing(answer, _RAISE) if len(answer) > _LARGE else answer)
+                if len(answer) > _LARGE:
+                    answer = _crossing(answer, _RAISE, self._most)
+                self._send(answer)
             elif kind == _CALL:
                 self._waiting.append(incoming)
             elif kind == _WITHDRAW:
@@ -169,7 +178,7 @@ class Loop:
                 # A long frame is read to its end at once, not by quadratic concatenation.
                 parts = [buffer]
                 while have < end:
-                    parts.append(self._receive(max(end - have, READ_SIZE)))
+                    parts.append(self._receive(min(max(end - have, READ_SIZE), _LONGEST_READ)))
                     have += len(parts[-1])
                 buffer = b"".join(parts)
             else:

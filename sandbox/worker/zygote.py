@@ -106,6 +106,7 @@ def _become_worker(
             functools.partial(os.read, CONTROL_FD),
             functools.partial(os.write, CONTROL_FD),
             os._exit,
+            output,
         )
         pid = os.getpid()
         confine.confine_worker(

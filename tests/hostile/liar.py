@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 
 from sandbox.wire.codec import decode, encode
 from sandbox.wire.frames import VERSION, Kind
-from sandbox.wire.framing import MAX_FRAME
+from sandbox.wire.framing import MAX_FRAME, most_from_worker
 from sandbox.worker.runtime import Host, Settings
 
 _FD: Final = 3
@@ -164,7 +164,7 @@ def _forged_greeting(end: End) -> None:
 
 
 def _trickle(end: End) -> None:
-    end.raw((MAX_FRAME + 1).to_bytes(4, "big"))
+    end.raw((most_from_worker(2**20) + 1).to_bytes(4, "big"))
     _flood(end, b"\0" * 65_536, 17)
 
 

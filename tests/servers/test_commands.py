@@ -100,13 +100,16 @@ def test_a_folder_that_is_none(cli: Cli, tmp_path: Path, command: list[str]) -> 
 @pytest.mark.parametrize("name", ["c.json", "c.toml"])
 def test_a_configuration(tmp_path: Path, name: str) -> None:
     texts = {
-        "c.json": '{"grants": {"*": ["timer"], "a": ["http"]}, "limits": {"cpu": "2s"}}',
-        "c.toml": '[grants]\n"*" = ["timer"]\na = ["http"]\n[limits]\ncpu = "2s"\n',
+        "c.json": '{"grants": {"*": ["timer"], "a": ["http"]}, "limits": {"cpu": "2s"},'
+        ' "withheld": {"a": ["memory"], "*": ["http"]}}',
+        "c.toml": '[grants]\n"*" = ["timer"]\na = ["http"]\n[limits]\ncpu = "2s"\n'
+        '[withheld]\na = ["memory"]\n"*" = ["http"]\n',
     }
     (tmp_path / name).write_text(texts[name])
     read = configuration.read(tmp_path / name)
     assert read.everyone() == ["timer"]
     assert read.some() == {"a": ["http"]}
+    assert read.withheld == {"a": ["memory"], "*": ["http"]}
     assert (read.limits, read.settings) == ({"cpu": "2s"}, {})
 
 
@@ -118,6 +121,11 @@ def test_a_configuration(tmp_path: Path, name: str) -> None:
         ("c.json", '{"x": 1}', "'x' is unknown"),
         ("c.json", '{"grants": []}', "grants must be an object"),
         ("c.json", '{"grants": {"a": "timer"}}', "must have a list"),
+        ("c.json", '{"grants": {"a": ["fly"]}}', r"c\.json: capability: 'fly' is unknown"),
+        ("c.json", '{"withheld": ["http"]}', "withheld must be an object"),
+        ("c.json", '{"withheld": {"a": "http"}}', "withheld: 'a' must have a list"),
+        ("c.json", '{"withheld": {"a": ["fly"]}}', r"c\.json: withheld: cannot withhold 'fly'"),
+        ("c.json", '{"withheld": {"*": ["http:a"]}}', "there are file, http, memory, timer"),
         ("c.toml", "a = ", "cannot be read"),
         ("c.toml", "\udcff", "cannot be read"),
         ("c.yaml", "", ".json or .toml"),
@@ -138,6 +146,10 @@ def test_a_broken_configuration(tmp_path: Path, name: str, text: str | None, pro
     [
         (["--grant", "nonsense"], "{}"),
         (["--grant", "http:["], "{}"),
+        (["--grant", "file:/etc"], "{}"),
+        (["--withhold", "nonsense"], "{}"),
+        (["--withhold", "http:a.example"], "{}"),
+        ([], '{"withheld": {"radio": ["nonsense"]}}'),
         (["--workers", "0"], "{}"),
         ([], '{"limits": {"nonsense": 1}}'),
         ([], '{"limits": {"cpu": {}}}'),
@@ -190,6 +202,27 @@ def test_a_server_restarts_in_its_place(serve: Serve, tmp_path: Path) -> None:
     assert (status, printed) == (0, b"")
     assert served.log.read_text().count("restarting") == 2
     assert served.log.read_text().count(token) == 1
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_memory_is_forgotten_unless_it_is_to_be_kept(
+    serve: Serve, tmp_path: Path, keep: bool
+) -> None:
+    count = """local s = require "server"
+    s.memory((s.memory() or 0) + 1)
+    s.write(tostring(s.memory()))"""
+    lay_out(tmp_path, {"plugins/count/main.lua": count})
+    options = ["--dir", str(tmp_path), *(["--keep-memory"] if keep else [])]
+    served = serve(*options)
+    assert [served.ask("/count/").text for _ in range(2)] == ["1", "2"]
+    served.end()
+    assert serve(*options).ask("/count/").text == ("3" if keep else "1")
+
+
+def test_memory_cannot_be_kept_nowhere(cli: Cli) -> None:
+    status, _, err = cli("serve", "--http", "127.0.0.1:0", "--keep-memory")
+    assert status == 2
+    assert "keep_memory: there is no data folder" in err
 
 
 def test_only_the_token_counts(serve: Serve, tmp_path: Path) -> None:

@@ -11,7 +11,16 @@ from typing import Any, Final
 
 import pytest
 
-from sandbox import Engine, LimitExceeded, Limits, Policy, Request, SandboxError
+from sandbox import (
+    AsyncEngine,
+    ConfigurationError,
+    Engine,
+    LimitExceeded,
+    Limits,
+    Policy,
+    Request,
+    SandboxError,
+)
 from sandbox.engine.services.folders import TEMPORARY
 
 pytest.importorskip("urllib3", reason="the extra `http` is not installed")
@@ -38,6 +47,12 @@ elseif what == "flood" then
 elseif what == "read" then srv.write(tostring(srv.file(rest)))
 elseif what == "write" then srv.write(tostring(select(2, pcall(srv.file, rest, srv.read()))))
 elseif what == "remove" then srv.write(tostring(select(2, pcall(srv.file, rest, nil))))
+elseif what == "count" then
+    srv.memory((srv.memory() or 0) + 1)
+    srv.write(tostring(srv.memory()))
+elseif what == "spin" then while true do end
+elseif what == "wait" then
+    srv.write(shown(pcall(srv.request, base, { timeout = tonumber(rest) })))
 end
 """
 
@@ -80,6 +95,17 @@ elif what == "write":
     srv.write("nil" if (said := tried(srv.file, rest, srv.read())) == "None" else said)
 elif what == "remove":
     srv.write("nil" if (said := tried(srv.file, rest, None)) == "None" else said)
+elif what == "count":
+    srv.memory((srv.memory() or 0) + 1)
+    srv.write(str(srv.memory()))
+elif what == "spin":
+    while True:
+        pass
+elif what == "wait":
+    try:
+        srv.request(base, {"timeout": float(rest) if "." in rest else int(rest)})
+    except (RuntimeError, ValueError) as error:
+        srv.write(str(error))
 """
 
 PLUGINS: Final = {"lua": ("main.lua", LUA), "python": ("main.py", PYTHON)}
@@ -218,6 +244,11 @@ def test_a_request_that_fails_says_why(house: House) -> None:
     assert "failed" in house.ask("name/[::1") or "refused" in house.ask("name/[::1")
 
 
+def test_a_timeout_below_nothing_is_called_that(house: House) -> None:
+    said = house.ask("wait/-1")
+    assert "timeout must be a number of seconds, 0 or more, not -1" in said
+
+
 def test_files_are_kept_and_laid_over_the_installed_ones(house: House, tmp_path: Path) -> None:
     assert house.ask("read/shipped.txt") == "as installed"
     assert house.ask("read/none") == "nil"
@@ -236,8 +267,55 @@ def test_what_an_interrupted_save_left_is_cleared_away(tmp_path: Path, plugin: s
     left = tmp_path / "data" / "memory" / f"{TEMPORARY}x"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
-    with Engine([tmp_path / "plugins"], data=tmp_path / "data"):
+    with Engine([tmp_path / "plugins"], data=tmp_path / "data", keep_memory=True):
         assert not left.exists()
+
+
+def test_memory_ends_with_the_engine(tmp_path: Path, port: int, plugin: str) -> None:
+    """As the document has it; what is on the disk from other times is left alone."""
+    kept = House(tmp_path, port, plugin, keep_memory=True)
+    with kept.engine:
+        assert [kept.ask("count/") for _ in range(3)] == ["1", "2", "3"]
+    folder = tmp_path / "data" / "memory"
+    (file,) = folder.iterdir()
+    before, left = file.read_bytes(), folder / f"{TEMPORARY}x"
+    left.write_bytes(b"half")
+    for _ in range(2):
+        house = House(tmp_path, port, plugin)
+        with house.engine:
+            assert [house.ask("count/") for _ in range(2)] == ["1", "2"]
+            house.engine.checkpoint()
+    assert sorted(folder.iterdir()) == sorted([file, left])
+    assert file.read_bytes() == before
+
+
+def test_memory_outlives_the_engine_where_that_is_wanted(
+    tmp_path: Path, port: int, plugin: str
+) -> None:
+    for first in (1, 3):
+        house = House(tmp_path, port, plugin, keep_memory=True)
+        with house.engine:
+            assert [house.ask("count/") for _ in range(2)] == [str(first), str(first + 1)]
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_memory_outlives_a_worker(tmp_path: Path, port: int, plugin: str, keep: bool) -> None:
+    house = House(tmp_path, port, plugin, keep_memory=keep, limits=Limits(cpu=0.2, wall=0.2))
+    with house.engine:
+        assert house.ask("count/") == "1"
+        with pytest.raises(LimitExceeded):
+            house.ask("spin/")
+        assert house.ask("count/") == "2"
+
+
+def test_memory_without_a_folder_is_gone_with_either_engine(tmp_path: Path, plugin: str) -> None:
+    for _ in range(2):
+        with Engine([tmp_path / "plugins"], workers=1) as engine:
+            answer = engine.request(plugin, Request("POST", f"/{plugin}/count/"))
+            assert answer.body == b"1"
+    for make in (Engine, AsyncEngine):
+        with pytest.raises(ConfigurationError, match="keep_memory: there is no data folder"):
+            make([tmp_path / "plugins"], keep_memory=True)
 
 
 def test_files_outlive_the_engine(tmp_path: Path, port: int, plugin: str) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from sandbox.wire.codec import decode, encode
 from sandbox.wire.frames import VERSION, Frame, Kind
-from sandbox.wire.framing import frame
+from sandbox.wire.framing import MAX_FRAME, MAX_FROM_ENGINE, frame, most_from_worker
 from sandbox.worker.loop import READ_SIZE, Loop
 from sandbox.worker.runtime import Host, Settings
 
@@ -382,3 +382,52 @@ def test_what_is_too_large_to_cross_is_an_error_not_a_death(
     assert kind == (Kind.RAISE if operation == "give" else Kind.RETURN)
     assert "too large" in text
     assert why in text
+
+
+@pytest.mark.parametrize("output", [1, 2**20, 15 * 2**20])
+@pytest.mark.parametrize("operation", ["give", "ask"])
+def test_what_has_room_in_the_limit_of_output_crosses(output: int, operation: str) -> None:
+    """To the byte: the engine takes as much and not more."""
+    most = most_from_worker(output)
+    assert most == max(MAX_FRAME, output + 65_536)
+    sent: list[bytes] = []
+
+    class Sized(FakeRuntime):
+        def handle(self, body: bytes, host: Host) -> bytes:
+            size = most + decode(body)[3][0]
+            number = 1 if operation == "give" else 7
+            kind = Kind.RETURN if operation == "give" else Kind.HOST_CALL
+            around = len(raw(kind, number, b"x" * 2**16)) - 2**16
+            sent.append(raw(kind, number, b"x" * (size - around)))
+            assert len(sent[-1]) == size
+            return sent[-1] if operation == "give" else host.call(sent[-1])
+
+    for more, crosses in ((0, True), (1, False)):
+        script = Script([call(1, operation, more), framed(Kind.HOST_RETURN, 7, None)])
+        script.loop = Loop(Sized(), script.read, script.write, leave, output)
+        script.loop.run()
+        assert script.written.startswith(len(sent[-1]).to_bytes(4, "big") + sent[-1]) is crosses
+        assert (b"too large" in script.written) is not crosses
+
+
+def test_the_largest_frame_of_an_engine_is_read() -> None:
+    around = len(call(1, "echo", "x" * 2**16)) - 2**16 - 4
+    text = "x" * (MAX_FROM_ENGINE - around)
+    data = len(encode([int(Kind.CALL), 1, "echo", [text]])).to_bytes(4, "big")
+    data += encode([int(Kind.CALL), 1, "echo", [text]])
+    assert data[0] == 0
+    sizes: list[int] = []
+    script = Script(
+        [data[:100], *(data[at : at + 200_000] for at in range(100, len(data), 200_000))]
+    )
+    read = script.read
+
+    def counted(size: int) -> bytes:
+        sizes.append(size)
+        return read(size)
+
+    script.loop = Loop(script.runtime, counted, script.write, leave, 15 * 2**20)
+    kind, number, error = script.run()[0]
+    assert (kind, number) == (Kind.RAISE, 1)  # it was read whole, and is too much to send back
+    assert "too large" in error["message"]
+    assert max(sizes) <= 2**20

@@ -27,6 +27,7 @@ from sandbox import (
 from sandbox.engine import unchanged
 from sandbox.engine.plugins import Plugins, Source, read_source
 from sandbox.engine.pool import IDLE_SECONDS, WAITING_FACTOR
+from sandbox.manifest import Manifest
 
 BOUND = 60.0
 MORE = WAITING_FACTOR + 2
@@ -454,6 +455,41 @@ def test_a_pipe_is_refused_at_once(root: Path) -> None:
     (root / "quick" / "main.lua").unlink()
     with pytest.raises(PluginError, match=r"main\.py cannot be read: it is a pipe"):
         Plugins([root]).resolve("quick", "")
+
+
+def test_a_pipe_that_is_named_by_its_path_is_refused_too(root: Path) -> None:
+    """As `sandbox check` names sources."""
+    pipe = root / "quick" / "pipe.lua"
+    os.mkfifo(pipe)
+    with pytest.raises(PluginError, match=r"pipe\.lua cannot be read: it is a pipe"):
+        read_source(pipe, "pipe.lua", "quick")
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_plugin_whose_manifest_is_a_pipe_does_not_run(root: Path, linked: bool) -> None:
+    name = "pipe" if linked else "manifest.json"
+    os.mkfifo(root / "quick" / name)
+    if linked:
+        (root / "quick" / "manifest.json").symlink_to("pipe")
+    found = Plugins([root])
+    with pytest.raises(PluginError, match="cannot be read: it is not a regular file"):
+        found.manifest("quick")
+    with Engine([root]) as engine, pytest.raises(PluginError, match="it is not a regular file"):
+        engine.request("quick", Request("GET", "/quick/"))
+
+
+def test_a_manifest_that_leads_out_counts_as_absent(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.json").write_text('{"Label": "not ours"}')
+    (root / "quick" / "manifest.json").symlink_to(tmp_path / "other.json")
+    (root / "bare").mkdir()
+    (root / "bare" / "manifest.json").symlink_to(tmp_path / "other.json")
+    found = Plugins([root])
+    assert found.manifest("quick") == Manifest()
+    assert content(found, "quick") == b"require'server'.write('quick')"
+    assert "quick" in found.names()
+    assert "bare" not in found.names()
+    with pytest.raises(UnknownPlugin):
+        found.place("bare")
 
 
 def test_a_socket_is_refused(root: Path) -> None:

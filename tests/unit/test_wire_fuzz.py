@@ -17,11 +17,12 @@ from typing import Any
 import pytest
 
 from sandbox.errors import ProtocolError
+from sandbox.limits import MAX_OUTPUT
 from sandbox.values import Char, GuestError, GuestFunction, HostFunction, Stanza
 from sandbox.wire.codec import encode
 from sandbox.wire.connection import Connection, Role
 from sandbox.wire.frames import VERSION, Frame, Kind
-from sandbox.wire.framing import HEADER, MAX_FRAME, frame
+from sandbox.wire.framing import HEADER, MAX_FRAME, MAX_FROM_ENGINE, frame, most_from_worker
 from sandbox.wire.state import State
 
 SECONDS = float(os.environ.get("SANDBOX_FUZZ_SECONDS", "6"))
@@ -163,8 +164,9 @@ def pieces(rng: random.Random, data: bytes) -> Iterator[bytes]:
 class Fed:
     """A connection that is fed, with all its promises checked."""
 
-    def __init__(self, role: Role) -> None:
-        self.connection = Connection(role, resolve=self.resolve)
+    def __init__(self, role: Role, from_worker: int = MAX_FRAME) -> None:
+        self.connection = Connection(role, from_worker, resolve=self.resolve)
+        self.most = from_worker if role is Role.ENGINE else MAX_FROM_ENGINE
         self.frames = 0
         self.refused = False
         self.refusals: list[str] = []
@@ -188,7 +190,7 @@ class Fed:
             assert not self.refused, "it took bytes after it had refused some"
             assert all(type(one) is list and one for one in got)
             self.frames += len(got)
-            assert len(self.connection._buffer) <= MAX_FRAME + HEADER + READ
+            assert len(self.connection._buffer) <= self.most + HEADER + READ
         assert time.process_time() - start < SLOWEST
         assert self.refused is (self.connection.state is State.CLOSED) or not self.refusals
         assert all(len(text) < 500 for text in self.refusals[-1:])
@@ -263,23 +265,27 @@ def test_random_bytes(role: Role) -> None:
                 fed.take(piece)
 
 
-@pytest.mark.parametrize("role", Role)
-def test_memory_stays_bounded(role: Role) -> None:
-    """Floods of large and half frames: what a connection holds, and what is left of it."""
+@pytest.mark.parametrize("output", [0, MAX_OUTPUT])
+def test_memory_stays_bounded(output: int) -> None:
+    """Floods of large and half frames: what an engine's connection holds, and what is left of it.
+
+    A worker's takes as much as the largest frame of an engine, which it trusts.
+    """
+    most = most_from_worker(output)
     rng = random.Random(3)
     tracemalloc.start()
     try:
         for number in range(20):
-            fed = Fed(role)
-            size = rng.choice([MAX_FRAME, MAX_FRAME + 1, 2**31, 1000])
+            fed = Fed(Role.ENGINE, most)
+            size = rng.choice([most, most + 1, 2**31, 1000])
             flood = size.to_bytes(HEADER, "big") + rng.randbytes(READ)
             for _ in range(512):
                 fed.take(flood[:READ] if number % 2 else rng.choice([b"\x80" * READ, flood]))
         held, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert peak < 8 * MAX_FRAME
-    assert held < 2 * MAX_FRAME
+    assert peak < 8 * most
+    assert held < 2 * most
 
 
 def test_a_frame_that_comes_byte_by_byte_costs_no_square() -> None:

@@ -11,11 +11,19 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from sandbox.errors import ProtocolError
+from sandbox.limits import MAX_OUTPUT
 from sandbox.wire.codec import encode
 from sandbox.wire.connection import Connection, Role
 from sandbox.wire.extensions import EncodeError
 from sandbox.wire.frames import FIELDS, MAX_ID, VERSION, Frame, Kind, check
-from sandbox.wire.framing import HEADER, FrameBuffer, frame
+from sandbox.wire.framing import (
+    HEADER,
+    MAX_FRAME,
+    MAX_FROM_ENGINE,
+    FrameBuffer,
+    frame,
+    most_from_worker,
+)
 from sandbox.wire.state import TRANSITIONS, ConnectionState, State, Trigger
 
 FROM_WORKER = {Kind.HELLO, Kind.RETURN, Kind.RAISE, Kind.HOST_CALL, Kind.NOTE}
@@ -290,7 +298,7 @@ def test_what_cannot_be_sent_leaves_the_connection_as_it_was() -> None:
     with pytest.raises(EncodeError):
         connection.send(Kind.CALL, 1, "a", [object()])
     with pytest.raises(ProtocolError, match="frame of"):
-        connection.send(Kind.CALL, 1, "a", ["x" * 2**20])
+        connection.send(Kind.CALL, 1, "a", ["x" * 2**24])
     assert connection.state is State.IDLE
     # Not a byte of what was refused is left to be sent with the next.
     assert connection.send(*FRAMES[Kind.CALL]) == body(FRAMES[Kind.CALL])
@@ -303,6 +311,54 @@ def test_frames_after_a_bad_one_are_lost() -> None:
         connection.receive(frame(b"\xc1") + body([Kind.RETURN, 1, "accepted"]))
     with pytest.raises(ProtocolError, match="closed"):
         connection.receive(body([Kind.RETURN, 1, "accepted"]))
+
+
+# ---------------------------------------------------------------------- sizes
+
+
+def sized(size: int) -> Frame:
+    """A RETURN whose body has that many bytes."""
+    around = len(encode([int(Kind.RETURN), 1, b"x" * 2**16])) - 2**16
+    return [int(Kind.RETURN), 1, b"x" * (size - around)]
+
+
+def test_an_engine_may_send_more_than_it_takes() -> None:
+    engine, worker = connection_in(State.IDLE, Role.ENGINE), connection_in(State.IDLE, Role.WORKER)
+    call = encode([int(Kind.CALL), 1, "a", [b"x" * 2**16]])
+    argument = b"x" * (MAX_FROM_ENGINE - len(call) + 2**16)
+    with pytest.raises(ProtocolError, match=f"more than {MAX_FROM_ENGINE}"):
+        engine.send(Kind.CALL, 1, "a", [argument + b"x"])
+    data = engine.send(Kind.CALL, 1, "a", [argument])
+    assert data[:HEADER] == b"\0\xff\xff\xff"
+    assert worker.receive(data) == [[Kind.CALL, 1, "a", [argument]]]
+
+
+@pytest.mark.parametrize("output", [1, 2**20, 2**21, MAX_OUTPUT])
+@pytest.mark.parametrize("split", [HEADER, 70_000, None])
+def test_a_worker_may_send_what_its_limit_of_output_has_room_for(
+    output: int, split: int | None
+) -> None:
+    most = most_from_worker(output)
+    assert output + 60_000 < most < MAX_FROM_ENGINE
+    for size in (most, most + 1):
+        data = frame(encode(sized(size)), size)
+        engine = Connection(Role.ENGINE, most)
+        engine.receive(body(FRAMES[Kind.HELLO]))
+        engine.send(*FRAMES[Kind.CALL])
+        parts = [data[:split], data[split:]] if split else [data]
+        if size > most:
+            with pytest.raises(ProtocolError, match=f"frame of {size} bytes"):
+                engine.receive(parts[0])  # nothing is kept for what is too long
+        else:
+            assert [engine.receive(part) for part in parts][-1][0][0] == Kind.RETURN
+
+
+def test_a_worker_does_not_send_more_than_its_engine_takes() -> None:
+    worker = connection_in(State.RUNNING, Role.WORKER)
+    with pytest.raises(ProtocolError, match=f"more than {MAX_FRAME}"):
+        worker.send(*sized(MAX_FRAME + 1))
+    assert worker.state is State.RUNNING
+    assert worker.send(*sized(MAX_FRAME))
 
 
 # ---------------------------------------------------------------------- framing

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
@@ -209,6 +210,37 @@ def test_one_text_is_not_a_list_of_letters() -> None:
         Policy(plugins={"radio": "timer"})
 
 
+def test_what_is_withheld_is_not_given() -> None:
+    policy = Policy(
+        "http:a.example",
+        plugins={"radio": ["memory"]},
+        withheld={"*": ["memory"], "news": ["http"]},
+    )
+    assert policy.grants("other", "script") == {"file", "http", "http:a.example"}
+    assert policy.grants("news", "script") == {"file", "http:a.example"}
+    assert not policy.allows("news", "script", "http:b.example")
+    assert policy.opens("news", "script", "http")
+    assert not policy.opens("news", "script", "memory")
+    # What was granted by name is granted.
+    assert policy.grants("radio", "script") == {"file", "http", "memory", "http:a.example"}
+    assert policy.base("radio", "script") == {"file", "http"}
+    assert policy.grants("news", "module") == {"timer", "http:a.example"}
+    assert policy.named() == {"http:a.example", "memory"}
+    more = policy.adding("timer", plugins={"news": ["http:b.example"]})
+    assert more.grants("news", "script") == {"file", "timer", "http:a.example", "http:b.example"}
+    assert not more.allows("other", "script", "memory")
+    assert "withheld={'*': ['memory'], 'news': ['http']}" in repr(more)
+    assert Policy(base=False, withheld={"*": ["http"]}).grants("p", "script") == frozenset()
+
+
+@pytest.mark.parametrize("words", [["fly"], ["http:a.example"], [""], [5], [None], "http"])
+def test_what_cannot_be_withheld(words: Any) -> None:
+    with pytest.raises(
+        ConfigurationError, match=r"^withheld: .*there are file, http, memory, time"
+    ):
+        Policy(withheld={"radio": words})
+
+
 def test_a_denial_says_who_what_and_how_to_grant_it() -> None:
     error = PolicyDenied("http:a.example", plugin="radio")
     assert str(error) == error.message == denial("http:a.example", "radio")
@@ -217,7 +249,12 @@ def test_a_denial_says_who_what_and_how_to_grant_it() -> None:
     grant = str(error).split("grant it with ")[1]
     assert grant == "Policy(plugins={'radio': ['http:a.example']})"
     assert Policy(plugins={"radio": ["http:a.example"]}).allows("radio", "code", "http:a.example")
-    assert "this code needs the capability 'timer'" in denial("timer", "")
+    # The operator of a server reads it as well, who writes no program.
+    assert "`sandbox serve` grants it on its page or by --grant http:a.example;" in str(error)
+    bare = denial("timer", "")
+    assert "this code needs the capability 'timer'" in bare
+    assert bare.endswith("grant it with Policy('timer')")
+    assert Policy("timer").allows("", "code", "timer")
 
 
 # ---------------------------------------------------------------------- manifest
@@ -244,13 +281,13 @@ BAD_MANIFESTS: dict[str, tuple[bytes, int, str]] = {
     "a text": (b'"x"', 1, "must be a JSON object"),
     "no JSON on line 3": (b'{\n"a": 1,\n oops}', 3, "is not JSON"),
     "a comma too many": (b'{"a": 1,}', 1, "is not JSON"),
-    "two objects": (b"{}\n{}", 2, "is not JSON"),
-    "not UTF-8": (b'{"label": "\xff"}', 1, "is not UTF-8"),
-    "UTF-16": ("{}".encode("utf-16"), 1, "is not UTF-8"),
+    "text before it": (b"x {}", 1, "is not JSON"),
+    "two byte order marks": (b"\xef\xbb\xbf" * 2 + b"{}", 1, "is not JSON"),
+    "a no-break space before it": (b"\xc2\xa0{}", 1, "is not JSON"),
+    "UTF-16": ("{}".encode("utf-16"), 1, "is not JSON"),
     "too long": (b" " * 65_537, 1, "is longer than"),
     "too deep": (b"[" * 60_000, 1, "nests too deep"),
     "label a number": (b'{"Label": 5}', 1, "Label must be a text"),
-    "icon nothing": (b'{"icon": null}', 1, "Icon must be a text"),
     "torrent a text": (b'{"Torrent": "yes"}', 1, "Torrent must be true or false"),
     "torrent a number": (b'{"Torrent": 1}', 1, "Torrent must be true or false"),
     "capabilities a text": (b'{"Capabilities": "timer"}', 1, "Capabilities must be a list"),
@@ -293,6 +330,47 @@ def test_no_bytes_break_the_manifest(data: bytes) -> None:
     assert where == "manifest.json"
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"Label": "x"}, trailing',
+        b'{"Label": "x"}\n{"Label": "y"}',
+        b'{"Label": "x"}}',
+        b'{"Label": "x"}\n\xff\0',
+        b'\xef\xbb\xbf{"Label": "x"}',
+        b'\r\n\t {"lAbEL": "x"}\r\n',
+        b'{"Label": "x", "Image": null, "Torrent": null, "Capabilities": null, "Limits": null}',
+        b'{"Label": "x", "label": null}',
+        b'{"Label": "x", "Version": {"a": [1.5e3, null]}, "": 5}',
+    ],
+)
+def test_what_servemsx_takes_for_a_manifest_is_one(data: bytes) -> None:
+    assert parse(data, plugin="p") == Manifest(label="x")
+
+
+@pytest.mark.parametrize("data", [b"null", b'{"Label": null}', b"null, and so on", b"{}{"])
+def test_nothing_leaves_the_defaults(data: bytes) -> None:
+    assert parse(data, plugin="p") == Manifest()
+
+
+@pytest.mark.parametrize(
+    ("data", "label"),
+    [
+        (b'{"Label": "a\xff\xfeb"}', "a\ufffd\ufffdb"),
+        (b'{"Label": "a\\ud800b"}', "a\ufffdb"),
+        (b'{"Label": "\\udc00\\ud83d\\ude00"}', "\ufffd\U0001f600"),
+    ],
+)
+def test_what_is_no_text_in_a_label_is_shown_as_such(data: bytes, label: str) -> None:
+    """As Go has it; a half surrogate could not be sent to anybody."""
+    assert parse(data, plugin="p").label == label
+
+
+def test_trailing_text_takes_no_limit_away() -> None:
+    found = parse(b'{"Limits": {"cpu": "1ms"}} {"Limits": {}}', plugin="p")
+    assert found.limits_within(Limits()).cpu == 0.001
+
+
 def test_a_plugin_asks_for_less_never_for_more() -> None:
     with pytest.raises(
         ConfigurationError,
@@ -314,6 +392,36 @@ def test_reading_a_folder(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").mkdir()
     with pytest.raises(PluginError, match="cannot be read"):
         read(tmp_path)
+
+
+def test_a_pipe_is_no_manifest_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "manifest.json")
+    with pytest.raises(PluginError, match="cannot be read: it is not a regular file"):
+        read(tmp_path)
+    (tmp_path / "manifest.json").unlink()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "manifest.json").symlink_to("pipe")
+    with pytest.raises(PluginError, match="cannot be read: it is not a regular file"):
+        read(tmp_path)
+
+
+def test_a_link_that_leads_out_is_no_manifest(tmp_path: Path) -> None:
+    inside = tmp_path / "p"
+    (inside / "sub").mkdir(parents=True)
+    (tmp_path / "secret.json").write_text('{"label": "secret"}')
+    (inside / "sub" / "m.json").write_text('{"label": "own"}')
+    link = inside / "manifest.json"
+    link.symlink_to(tmp_path / "secret.json")
+    assert read(inside) == Manifest()
+    for place in ("../secret.json", "/dev/zero", ".", "..", "missing", "sub/m.json/x"):
+        link.unlink()
+        link.symlink_to(place)
+        assert read(inside) == Manifest()
+    link.unlink()
+    link.symlink_to("sub/m.json")
+    assert read(inside).label == "own"
+    (tmp_path / "linked").symlink_to("p")
+    assert read(tmp_path / "linked").label == "own"
 
 
 # ---------------------------------------------------------------------- messages

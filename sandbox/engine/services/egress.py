@@ -247,6 +247,7 @@ class Egress:
     ) -> Iterator[Response]:
         """Send a hop; inside, its answer can be read.  Then the connection is kept or closed."""
         key = (exchange.plugin, *hop.target.origin)
+        exchange.place = hop.target.place
         grants.check_host(hop.target, exchange.plugin)
         line = self._kept(key, hop.target, grants, exchange)
         response: Response | None = None

@@ -75,6 +75,8 @@ class Exchange:
         self.traffic = traffic
         self.heard = False
         """Whether anything came back since it was last set to False."""
+        self.place = "the server"
+        """Who answers now, for people."""
         self.whole = False
         """Whether the answer that is being read was read to its end."""
         self._deadline = time.monotonic() + seconds
@@ -109,7 +111,9 @@ class Exchange:
 
     def too_large(self) -> RequestFailed:
         """The error of an answer with more of what is expected than there may be."""
-        text = f"the answer's {self._part} is larger than {self._size} bytes"
+        whole, rest = divmod(self._size, MIB)
+        most = f"{self._size} bytes" if rest else f"{whole} MiB"
+        text = f"{self.place} sent an answer whose {self._part} is larger than {most}"
         return self.failed("too-large", text)
 
     def took(self, count: int) -> None:

@@ -20,6 +20,7 @@ MAX_SIZE: Final = 64 * 1024
 """Bytes of the header fields of a request, together."""
 
 _FORBIDDEN: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_BREAKS: Final = re.compile(r"[\x00\r\n]+[ \t]*")
 _COOKIE_VALUE: Final = re.compile(r"[^\x20-\x7e]|[\";\\]")
 
 OURS: Final = frozenset(
@@ -104,7 +105,12 @@ def to_wire(value: str) -> str:
 
 
 def from_wire(value: str) -> str:
-    """The text of a received value: UTF-8 when it is that, else Latin-1 (RFC 9110 section 5.5)."""
+    """The text of a received value: UTF-8 when it is that, else Latin-1.
+
+    What must not be in a value, NUL and the breaks of one that was folded, becomes a space
+    (RFC 9110 section 5.5).
+    """
+    value = _BREAKS.sub(" ", value)
     try:
         return value.encode("latin-1").decode("utf-8")
     except UnicodeError:

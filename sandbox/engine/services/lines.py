@@ -8,6 +8,7 @@ time and is counted; answers with broken header fields are refused rather than l
 from __future__ import annotations
 
 import http.client
+import re
 import socket
 import ssl
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ FAILURES: Final = (HTTPError, http.client.HTTPException, OSError, ValueError)
 """What the libraries below raise when a connection or an answer is not as it should be; urllib3
 and http.client let `ValueError` through for some malformed numbers."""
 
+_LENGTH: Final = re.compile(r"[ \t]*[0-9]{1,18}[ \t]*", re.ASCII)
 _LEAST_TRY: Final = 2.0  # seconds an address gets before the next one is tried
 
 
@@ -107,6 +109,10 @@ class _Reply(http.client.HTTPResponse):
     def begin(self) -> None:
         super().begin()
         assert_header_parsing(self.msg)
+        # http.client takes one that makes no sense for none at all, and reads on until the end.
+        for length in self.msg.get_all("content-length", ()):
+            if not _LENGTH.fullmatch(length):
+                raise http.client.HTTPException("announces a length that is no number")
 
 
 class _Dialled:

@@ -189,6 +189,16 @@ def test_traffic_is_counted_and_limited_over_calls(peer: Peers, client: Clients)
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
         b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort",
+        b"HTTP/1.1 200 OK\r\nContent-Length: abc\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5_0\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0x5\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: \xb2\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nhello",
+        b"HTTP/1.1 200 OK\r\nContent-Length: " + b"1" * 5000 + b"\r\n\r\nhello",
+        b"HTTP/1.1 204 No Content\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nx\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nx\r\n0\r\n\r\n",
@@ -208,6 +218,33 @@ def test_broken_answers(peer: Peers, client: Clients, data: bytes) -> None:
     assert error.reason == "protocol"
     assert "127.0.0.1" in str(error)
     assert "\n" not in str(error)
+
+
+def test_what_no_value_may_hold_becomes_a_space(peer: Peers, client: Clients) -> None:
+    fields = b"X-A: a\0b\r\nX-B: c\r\n \td\r\nSet-Cookie: e=f\0g\r\nX-C: h\r\n"
+    data = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + fields + b"\r\nok"
+
+    def serve(link: Link) -> None:
+        link.request()
+        link.send(data)
+
+    got = ask(client(), peer(serve))
+    assert (got.body, got.size) == (b"ok", 2)
+    named = got.by_name()
+    assert (named["X-A"], named["X-B"], named["X-C"]) == (["a b"], ["c d"], ["h"])
+    assert named["Set-Cookie"] == ["e=f g"]
+    assert [cookie.value for cookie in got.cookies] == ["f g"]
+
+
+def test_too_large_says_whose_answer_it_was_and_how_much_may_be(
+    peer: Peers, client: Clients
+) -> None:
+    server = peer(site({"/": answer(b"x" * (2**20 + 1)), "/r": moved("/")}))
+    for most, shown in ((2**20, "1 MiB"), (1000, "1000 bytes")):
+        error = failure(client(caps=Caps(max_bytes=most)), server, "/r")
+        assert f"127.0.0.1:{server.port} sent an answer whose body is larger than {shown}" in str(
+            error
+        )
 
 
 def test_nobody_listens(peer: Peers, client: Clients) -> None:
