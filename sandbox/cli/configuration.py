@@ -4,6 +4,10 @@
 "*" = ["timer"]                       # every plugin
 radio = ["http:api.example.org"]      # one plugin
 
+[withheld]
+"*" = ["http"]                        # as --withhold: what plugins may do without a grant
+radio = ["memory"]
+
 [limits]
 cpu = "250ms"                         # as --cpu and so on, which come before these
 
@@ -21,17 +25,20 @@ from pathlib import Path
 from typing import Any, Final
 
 from sandbox.errors import ConfigurationError
+from sandbox.policy import EVERYONE, parse_capability, parse_withheld
 
-EVERYONE: Final = "*"
-_PARTS: Final = ("grants", "limits", "settings")
+_PARTS: Final = ("grants", "withheld", "limits", "settings")
+_LISTS: Final = {"grants": parse_capability, "withheld": parse_withheld}
 _MAX_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """A read file: grants by plugin (`*` is all of them), limits and settings by name."""
+    """A read file: what is granted to plugins and withheld from them by name (`*` is all of
+    them), limits and settings by name."""
 
     grants: Mapping[str, list[str]] = field(default_factory=dict)
+    withheld: Mapping[str, list[str]] = field(default_factory=dict)
     limits: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -76,9 +83,15 @@ def _checked(content: Any, path: Path) -> Configuration:
     for name, part in parts.items():
         if not isinstance(part, dict):
             raise ConfigurationError(f"{path}: {name} must be an object")
-    for plugin, given in parts["grants"].items():
-        if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
-            raise ConfigurationError(f"{path}: grants: {plugin!r} must have a list of texts")
+    for name, parse in _LISTS.items():
+        for plugin, given in parts[name].items():
+            if not isinstance(given, list) or not all(isinstance(one, str) for one in given):
+                raise ConfigurationError(f"{path}: {name}: {plugin!r} must have a list of texts")
+            try:
+                for one in given:
+                    parse(one)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{path}: {error.message}") from None
     return Configuration(**parts)
 
 

@@ -1,21 +1,27 @@
 """`sandbox install`, `uninstall` and `list`: the packages of a server's folder.
 
-A running server sees the change with its next request.
+A running server sees the change with its next request.  What an operator decided about a plugin,
+its grants above all, is forgotten along with it: the next one of its name may be a stranger's.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from sandbox.cli.options import command
 from sandbox.cli.output import as_json, result
+from sandbox.engine.services.asking import opened
 from sandbox.errors import ConfigurationError, PackageRejected
 from sandbox.packages import install as packages
 from sandbox.packages.archive import read_package
 from sandbox.packages.install import Installed
+from sandbox.policy import CAPABILITIES, Policy
+from sandbox.servers.kept import alone, decide, read_decisions
 from sandbox.servers.names import RESERVED, VERSION
 
 
@@ -25,7 +31,8 @@ def add_to(commands: Any) -> None:
         commands,
         "install",
         install,
-        "Install a plugin package into DIR/plugins, in place of an older version of it.",
+        "Install a plugin package into DIR/plugins, in place of an older version of it, and tell "
+        "what it asks for. Without what it was not granted it is not run.",
         "sandbox install radio.203.tgz --dir /srv/msx",
     )
     parser.add_argument("package", metavar="PKG", help="a package, NAME.PPP.tgz or NAME.PPP.zip")
@@ -34,7 +41,8 @@ def add_to(commands: Any) -> None:
         commands,
         "uninstall",
         uninstall,
-        "Remove an installed package from DIR/plugins; what the plugin stored is kept.",
+        "Remove an installed package from DIR/plugins, and forget what it was granted; what the "
+        "plugin stored is kept.",
         "sandbox uninstall radio --dir /srv/msx",
     )
     parser.add_argument("name", metavar="NAME", help="the plugin's name, as `sandbox list` has it")
@@ -56,23 +64,54 @@ def _add_common(parser: argparse.ArgumentParser) -> None:
 
 def install(options: argparse.Namespace) -> int:
     """Install a package.  Raises `ConfigurationError` when it is refused."""
-    folder = _folder(options.dir, make=True)
+    root, folder = Path(options.dir), _folder(options.dir, make=True)
     try:
         package = read_package(options.package)
-        done = packages.install(package, folder, version=VERSION, reserved=RESERVED)
+        with alone(root, wait=True):
+            new = not os.path.lexists(folder / package.name)
+            decided = decide(root, lambda now: now.without(package.name) if new else now)
+            done = packages.install(package, folder, version=VERSION, reserved=RESERVED)
     except PackageRejected as error:
         raise ConfigurationError(error.message) from None
-    _report(done, "installed", options.json)
+    asks = package.manifest.capabilities
+    granted = decided.of(package.name) | Policy().grants(package.name, "script")
+    missing = [capability for capability in asks if not opened(capability, granted)]
+    if options.json:
+        result(as_json({"installed": asdict(done), "asks": asks, "missing": missing}))
+    else:
+        result(f"installed {_line(done)}")
+        _tell(asks, missing)
     return 0
+
+
+def _tell(asks: Iterable[str], missing: list[str]) -> None:
+    """What an operator should know before the plugin runs."""
+    base = Policy().base("", "script")
+    result("what every plugin may do, unless it is withheld:")
+    for capability in sorted(base):
+        result(f"  {capability}: {CAPABILITIES[capability]}")
+    result(f"this one asks for: {', '.join(asks) or 'nothing more'}")
+    if missing:
+        example = " ".join(f"--grant {one}" for one in missing)
+        result(
+            f"not granted yet: {', '.join(missing)}; it is not run until you grant that: to it "
+            "alone on the server's page or in the file of --config, or to every plugin by "
+            f"sandbox serve {example}"
+        )
 
 
 def uninstall(options: argparse.Namespace) -> int:
     """Remove a package.  Raises `ConfigurationError` when there is none of that name."""
+    folder = _folder(options.dir)
     try:
-        done = packages.uninstall(options.name, _folder(options.dir))
+        # As one step for a server that decides something at the same time.
+        with alone(Path(options.dir), wait=True):
+            read_decisions(Path(options.dir))  # if that fails, nothing is done
+            done = packages.uninstall(options.name, folder)
+            decide(Path(options.dir), lambda now: now.without(options.name))
     except PackageRejected as error:
         raise ConfigurationError(error.message) from None
-    _report(done, "uninstalled", options.json)
+    result(as_json({"uninstalled": asdict(done)}) if options.json else f"uninstalled {_line(done)}")
     return 0
 
 
@@ -99,10 +138,6 @@ def _folder(root: str, make: bool = False) -> Path:
     if not folder.is_dir():
         raise ConfigurationError(f"--dir: {folder} is not a folder")
     return folder
-
-
-def _report(done: Installed, what: str, as_object: bool) -> None:
-    result(as_json({what: asdict(done)}) if as_object else f"{what} {_line(done)}")
 
 
 def _line(one: Installed) -> str:

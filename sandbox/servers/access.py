@@ -65,6 +65,13 @@ class Access:
 
     def __init__(self, token: str, *, loopback: bool, made: bool = False) -> None:
         self.token, self.loopback, self.made = token, loopback, made
+        # As an address may spell each character, and a cookie's value in quotes.
+        self._spelled: Final = re.compile(
+            "".join(
+                rf"(?:{re.escape(one)}|%{ord(one):02x}|%{ord(one):02X}|\\(?:{re.escape(one)}|{ord(one):03o}))"
+                for one in token
+            )
+        )
 
     def is_operator(self, scope: Scope) -> bool:
         """Whether a request (ASGI) may change what is here, or see what only an operator may."""
@@ -80,7 +87,10 @@ class Access:
         )
 
     def withheld(self, text: str) -> str:
-        """`text` from a request's head as plugins may see it: without the token."""
+        """`text` from a request's head as plugins may see it: without the token, in each of the
+        ways in which one can show it."""
+        if "%" in text or "\\" in text:
+            return self._spelled.sub("", text)
         return text.replace(self.token, "")
 
     def is_shown(self, scope: Scope) -> bool:

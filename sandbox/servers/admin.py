@@ -13,9 +13,10 @@
     GET  /admin/log                             the end of the server's own log
     POST /admin/modules/HOST/NAME/reload, reset
 
-What was installed here is switched off until somebody has seen what it asks for.  Nothing changes
-by GET; bodies have types that no form of another page can send (`access.py` has the rest of what
-keeps such pages out).  Errors are `{"error": TEXT}` with a fitting status.
+What is new here is switched off until somebody has seen what it asks for, and an upgrade that asks
+for more than it was granted.  Nothing changes by GET; bodies have types that no form of another
+page can send (`access.py` has the rest of what keeps such pages out).  Errors are `{"error": TEXT}`
+with a fitting status.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from typing import Any, Final, TypeAlias
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox.engine.faults import one_line
 from sandbox.errors import (
     ConfigurationError,
     LifecycleError,
@@ -90,7 +92,7 @@ class Admin:
         try:
             return await self._found(parts, request)
         except Refused as refused:
-            return _error(refused.status, refused.text)
+            return _refusal(refused)
         except UnknownPlugin:
             return _error(404, "there is no such plugin")
         except PackageRejected as error:
@@ -108,7 +110,7 @@ class Admin:
     async def _found(self, parts: list[str], request: Request) -> Response:
         method = "GET" if request.method == "HEAD" else request.method
         if method not in ("GET", "POST"):
-            raise Refused(405)
+            raise Refused(405, allowed=("GET", "HEAD", "POST"))
         match method, *parts:
             case "GET", "session":
                 return _answer(self._session(request))
@@ -190,28 +192,28 @@ class Admin:
     async def _grant(self, request: Request, name: str) -> dict[str, Any]:
         capability = await _capability(request)
         self._house.grant(name, capability)
-        return self._done(name, "granted", capability)
+        return self._done(name, f"granted {capability} to %s")
 
     async def _revoke(self, request: Request, name: str) -> dict[str, Any]:
         capability = await _capability(request)
         self._house.revoke(name, capability)
-        return self._done(name, "revoked", capability)
+        return self._done(name, f"revoked {capability} from %s")
 
     async def _enable(self, request: Request, name: str) -> dict[str, Any]:
         await _object(request)
         self._house.enable(name)
-        return self._done(name, "switched on")
+        return self._done(name, "switched on %s")
 
     async def _disable(self, request: Request, name: str) -> dict[str, Any]:
         await _object(request)
         self._house.disable(name)
         self._house.engine.renew(name)  # it is not to be asked again: no worker need wait
-        return self._done(name, "switched off")
+        return self._done(name, "switched off %s")
 
     async def _reload(self, request: Request, name: str) -> dict[str, Any]:
         await _object(request)
         self._house.engine.renew(name)
-        return self._done(name, "reloaded")
+        return self._done(name, "reloaded %s")
 
     async def _uninstall(self, request: Request, name: str) -> dict[str, Any]:
         await _object(request)
@@ -219,37 +221,33 @@ class Admin:
         if name not in [one.name for one in self._house.installed()]:
             raise Refused(409, "it was not installed from a package; remove its folder by hand")
         await self._house.uninstall(name)
-        self._house.engine.renew(name)
-        self._house.logs.forget(name)
         return {}
 
-    def _done(self, name: str, what: str, about: str = "") -> dict[str, Any]:
-        log.info("an operator: %s %s", what, about, extra={"plugin": name})
+    def _done(self, name: str, what: str) -> dict[str, Any]:
+        """`what` is a format: its `%s` is the plugin's name."""
+        log.info("an operator %s", what % one_line(name), extra={"plugin": name})
         return self._overview.detail(name)
 
     # ------------------------------------------------------------------ packages
 
     async def _install(self, request: Request) -> Response:
-        """Install and leave off, but for an upgrade that was on and lacks nothing."""
-        self._with_folder()
+        """Install; what nobody has seen yet is off (see `House.install`)."""
         filename = posixpath.basename(request.query_params.get("name", ""))
-        if not filename:
-            raise Refused(400, "name the file: /admin/packages?name=NAME.PPP.tgz")
-        _typed(request, "application/octet-stream")
-        before = set(self._overview.names()) - self._house.disabled
         try:
+            self._with_folder()
+            if not filename:
+                raise Refused(400, "name the file: /admin/packages?name=NAME.PPP.tgz")
+            _typed(request, "application/octet-stream")
             data = await body(request, MAX_PACKAGE)
         except Refused as refused:
-            answer = _error(refused.status, refused.text)
+            self._house.refused(filename or "without a name", refused.text)
+            answer = _refusal(refused)
             answer.headers["Connection"] = "close"  # what is left of the package is not read
             return answer
+        before = self._overview.names()
         done = await self._house.install(filename, data, off=True)
-        self._house.engine.renew(done.name)
-        shown = self._overview.detail(done.name)
-        if done.name in before and not shown["missing"]:
-            self._house.enable(done.name)
-            shown = self._overview.detail(done.name)
-        return _answer({"plugin": shown, "upgraded": done.name in before}, 201)
+        shown = {"plugin": self._overview.detail(done.name), "upgraded": done.name in before}
+        return _answer(shown, 201)
 
     def _with_folder(self) -> None:
         if self._house.root is None:
@@ -274,7 +272,8 @@ class Admin:
         if not any((one.host, one.name) == (host, name) for one in engine.status()):
             raise Refused(404, "there is no such module")
         await (engine.reset if action == "reset" else engine.reload)(host, name)
-        log.info("an operator: %s of a module", action, extra={"plugin": name})
+        where, about = f"{one_line(name)} on {one_line(host)}", {"plugin": name}
+        log.info("an operator: %s of the module %s", action, where, extra=about)
         return {"modules": self._overview.modules()}
 
 
@@ -287,6 +286,13 @@ def _answer(value: dict[str, Any], status: int = 200) -> Response:
 
 def _error(status: int, text: str) -> Response:
     return _answer({"error": text}, status)
+
+
+def _refusal(refused: Refused) -> Response:
+    answer = _error(refused.status, refused.text)
+    if refused.allowed:
+        answer.headers["Allow"] = ", ".join(refused.allowed)
+    return answer
 
 
 def _left(answer: Response) -> Response:

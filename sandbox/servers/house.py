@@ -5,11 +5,14 @@ A server's folder (`--dir`) holds:
     plugins/       the plugins, one folder each
     data/          what they keep
     settings.json  what an operator set                    (`settings`)
-    grants.json    what an operator granted to plugins, and which plugins are switched off
+    grants.json    what an operator granted to plugins, and which plugins are switched off (`kept`)
     admin-token    the operator's secret, for its owner's eyes only (`access`)
     dictionary.json, dictionaries/NAME.json                texts in other languages
 
 Without a folder, for the bundled plugins, all of it is in memory and nothing can be installed.
+
+`grants.json` is looked at before each use, because `sandbox uninstall` changes it, too: what one
+stranger's plugin was granted is not to be found by the next one of its name.
 """
 
 from __future__ import annotations
@@ -20,22 +23,33 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from starlette.types import Scope
 
 from sandbox.engine.async_engine import AsyncEngine
+from sandbox.engine.faults import one_line
+from sandbox.engine.services.asking import opened
 from sandbox.engine.services.egress import Egress
-from sandbox.engine.services.grants import parse_grant
+from sandbox.engine.unchanged import Look, look
 from sandbox.errors import ConfigurationError, PackageRejected, UnknownPlugin
 from sandbox.packages import install as packages
 from sandbox.packages.archive import Package, parse_package
 from sandbox.packages.install import Installed
-from sandbox.policy import parse_capability
+from sandbox.policy import Policy
 from sandbox.servers import settings as words
 from sandbox.servers.access import Access, kept_token
 from sandbox.servers.devices import Devices
-from sandbox.servers.kept import read_object, write_object
+from sandbox.servers.kept import (
+    GRANTS,
+    Decisions,
+    alone,
+    decide,
+    read_decisions,
+    read_object,
+    readable,
+    write_object,
+)
 from sandbox.servers.logs import Logs
 from sandbox.servers.names import RESERVED, VERSION
 from sandbox.servers.settings import Settings
@@ -43,7 +57,12 @@ from sandbox.values import Value
 
 log: Final = logging.getLogger("sandbox.servers.house")
 
+KIND: Final = "script"
+"""The kind of plugin that this front end serves, as `Policy` names it."""
+
 _MAX_GRANTS: Final = 100
+_SUBJECTS: Final = {"http": None, "file": ("rw",)}
+"""Capabilities that mean something with a subject, and with which; None for what `http` reads."""
 
 
 class House:
@@ -66,15 +85,14 @@ class House:
         settings: Settings | None = None,
     ) -> None:
         self.engine, self.root = engine, root
-        self._policy = engine.policy
-        """What the embedder granted; what operators grant here comes on top."""
         self.settings = settings or Settings()
-        self._everyone = tuple(map(checked, grants))
-        self._given = {
-            name: frozenset(map(checked, some)) for name, some in (plugin_grants or {}).items()
-        }
-        self._granted: dict[str, frozenset[str]] = {}
-        self._disabled: frozenset[str] = frozenset()
+        given = {name: list(map(checked, some)) for name, some in (plugin_grants or {}).items()}
+        self.start: Policy = engine.policy.adding(*map(checked, grants), plugins=given)
+        """What the start granted; what operators grant here comes on top."""
+        self._decisions = Decisions()
+        self._file = os.fspath(root / GRANTS) if root else ""
+        self._seen: Look | None = None
+        """The file of the decisions as it was when it was read last."""
         self.logs, self.devices = Logs(), Devices()
         self.egress = Egress()
         """Makes the requests of our own pages to other servers."""
@@ -89,8 +107,12 @@ class House:
 
     def _read(self, root: Path) -> None:
         if content := read_object(root / "settings.json"):
-            self.settings = words.from_json(content)
-        self._read_grants(root / "grants.json")
+            try:
+                self.settings = words.from_json(content)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{root / 'settings.json'}: {error.message}") from None
+        self._seen = look(self._file)
+        self._decisions = read_decisions(root)
         if (root / "plugins").is_dir():
             try:
                 packages.recover(root / "plugins")
@@ -150,11 +172,18 @@ class House:
     @property
     def grants(self) -> dict[str, list[str]]:
         """What an operator granted here, by plugin: it can be revoked."""
-        return {name: sorted(some) for name, some in sorted(self._granted.items()) if some}
+        self._look()
+        return {name: sorted(some) for name, some in sorted(self._decisions.granted.items())}
 
     def given(self, plugin: str) -> list[str]:
         """What the server's start granted to a plugin, for as long as it runs."""
-        return sorted({*self._everyone, *self._given.get(plugin, ())})
+        return sorted(self.start.everyone() | self.start.own(plugin))
+
+    def missing(self, plugin: str, asked: Iterable[str]) -> list[str]:
+        """What of `asked` the plugin has not been granted: with any of it, it is not run."""
+        self._look()
+        granted = self.engine.policy.grants(plugin, KIND)
+        return [capability for capability in asked if not opened(capability, granted)]
 
     def grant(self, plugin: str, capability: str) -> None:
         """Grant a capability and keep that.  Running calls have it from now on, too.
@@ -163,43 +192,59 @@ class House:
         is not there: a stranger's later one of that name would have the grant.
         """
         checked(capability)
-        if plugin not in self.engine.plugin_names():
-            raise UnknownPlugin(f"there is no plugin {plugin!r}", plugin=plugin)
-        new = self._granted.get(plugin, frozenset()) | {capability}
-        if len(new) > _MAX_GRANTS:
-            raise ConfigurationError(f"grants: {plugin!r} has {_MAX_GRANTS} already")
-        self._keep({**self._granted, plugin: new}, self._disabled)
+        self._known(plugin)
+
+        def more(now: Decisions) -> Decisions:
+            new = now.of(plugin) | {capability}
+            if len(new) > _MAX_GRANTS:
+                raise ConfigurationError(f"grants: {plugin!r} has {_MAX_GRANTS} already")
+            return now.granting(plugin, new)
+
+        self._decide(more)
 
     def revoke(self, plugin: str, capability: str) -> None:
         """Take a capability away.  Raises `ConfigurationError` when it was not granted here."""
-        granted = self._granted.get(plugin, frozenset())
-        if capability not in granted:
-            raise ConfigurationError(f"grants: {plugin!r} was not granted {capability!r} here")
-        self._keep({**self._granted, plugin: granted - {capability}}, self._disabled)
+
+        def less(now: Decisions) -> Decisions:
+            granted = now.of(plugin)
+            if capability not in granted:
+                raise ConfigurationError(f"grants: {plugin!r} was not granted {capability!r} here")
+            return now.granting(plugin, granted - {capability})
+
+        self._decide(less)
 
     # ------------------------------------------------------------------ switching off
 
     @property
     def disabled(self) -> frozenset[str]:
-        """The plugins that are switched off: a request to one is answered 404."""
-        return self._disabled
+        """The plugins that are switched off: a request to one is answered 404.
+
+        Asked before each run of a plugin; so its grants, too, are those of this moment.
+        """
+        self._look()
+        return self._decisions.disabled
 
     def disable(self, plugin: str) -> None:
         """Switch a plugin off and keep that.  Raises `UnknownPlugin`."""
-        if plugin not in self.engine.plugin_names():
-            raise UnknownPlugin(f"there is no plugin {plugin!r}", plugin=plugin)
-        self._keep(self._granted, self._disabled | {plugin})
+        self._known(plugin)
+        self._decide(lambda now: now.switched(plugin, on=False))
 
     def enable(self, plugin: str) -> None:
         """Switch a plugin on again; nothing happens when it is on."""
-        self._keep(self._granted, self._disabled - {plugin})
+        self._decide(lambda now: now.switched(plugin, on=True))
+
+    def _known(self, plugin: str) -> None:
+        if plugin not in self.engine.plugin_names():
+            raise UnknownPlugin(f"there is no plugin {plugin!r}", plugin=plugin)
 
     # ------------------------------------------------------------------ packages
 
     async def install(self, filename: str, data: bytes, *, off: bool = False) -> Installed:
         """Install the package `data`, whose file has the name `filename` (`NAME.PPP.tgz`).
 
-        With `off` it is switched off before it is there, for an operator to look at first.
+        With `off` an operator is to look at it first: a new plugin is switched off before it is
+        there, and an upgrade that asks for more than it was granted as soon as it is.  Any other
+        upgrade leaves the plugin on or off, as it is, and takes its place in one step.
 
         Raises `PackageRejected` with the rule that was broken, and `ConfigurationError` when this
         server has no folder or it cannot be written.
@@ -211,31 +256,52 @@ class House:
             return packages.install(package, folder, version=VERSION, reserved=RESERVED)
 
         async with self._installing:
-            package = await asyncio.to_thread(parse_package, data, filename)
-            turned = off and package.name not in self._disabled
-            if turned:
-                self._keep(self._granted, self._disabled | {package.name})
             try:
-                done = await asyncio.to_thread(put, package)
-            except BaseException:
-                if turned:
-                    self._keep(self._granted, self._disabled - {package.name})
+                package = await asyncio.to_thread(parse_package, data, filename)
+                name, new = package.name, self.absent(package.name)
+                if new:
+                    self._decide(lambda now: now.without(name).switched(name, on=not off))
+                try:
+                    done = await asyncio.to_thread(put, package)
+                except BaseException:
+                    if new:
+                        self._decide(lambda now: now.without(name))
+                    raise
+            except PackageRejected as error:
+                self.refused(filename, error.message)
                 raise
-        log.info("installed %s, %d files", done.name, done.files, extra={"plugin": done.name})
+            lacks = self.missing(name, package.manifest.capabilities)
+            if off and lacks and not new:
+                self._decide(lambda now: now.switched(name, on=False))
+        self.engine.renew(name)
+        log.info("installed %s, %d files", name, done.files, extra={"plugin": name})
+        if lacks:
+            wanted, about = ", ".join(lacks), {"plugin": name}
+            log.info("%s does not run until it is granted %s", name, wanted, extra=about)
         return done
 
+    @staticmethod
+    def refused(filename: str, why: str) -> None:
+        """Say so in the server's own log: there may be no plugin that it could be about."""
+        log.warning("refused the package %s: %s", one_line(filename), one_line(why))
+
     async def uninstall(self, name: str) -> Installed:
-        """Remove an installed package, and what was granted to it here.
+        """Remove an installed package, and what was decided about it here; its log, too.
 
         What the plugin kept stays.  Raises as `install` does.
         """
         folder = self._folder()
         async with self._installing:
-            done = await asyncio.to_thread(packages.uninstall, name, folder)
+            try:
+                done = await asyncio.to_thread(packages.uninstall, name, folder)
+            except PackageRejected as error:
+                log.warning("%s is not uninstalled: %s", one_line(name), one_line(error.message))
+                raise
         # The next plugin of that name may be another stranger's.
-        granted = {plugin: some for plugin, some in self._granted.items() if plugin != name}
-        self._keep(granted, self._disabled - {name})
-        log.info("uninstalled %s", name, extra={"plugin": name})
+        self.engine.renew(name)
+        self.logs.forget(name)
+        self._decide(lambda now: now.without(name))
+        log.info("uninstalled %s", name)
         return done
 
     def absent(self, name: str) -> bool:
@@ -254,44 +320,49 @@ class House:
             raise ConfigurationError("plugins: this server has no folder; start it with --dir")
         return self.root / "plugins"
 
-    # ------------------------------------------------------------------ keeping
+    # ------------------------------------------------------------------ decisions
 
-    def _keep(self, granted: Mapping[str, frozenset[str]], disabled: frozenset[str]) -> None:
-        granted = {name: some for name, some in granted.items() if some}
-        if self.root is not None:
-            content: dict[str, Any] = {
-                "grants": {name: sorted(some) for name, some in granted.items()},
-                "disabled": sorted(disabled),
-            }
-            write_object(self.root / "grants.json", content, 0o600)
-        self._granted, self._disabled = granted, disabled
-        self._apply()
+    def _decide(self, change: Callable[[Decisions], Decisions]) -> None:
+        """Change what is decided about plugins and keep that."""
+        if self.root is None:
+            decided = change(self._decisions)
+        else:
+            with alone(self.root, wait=False):
+                decided = decide(self.root, change)
+        self._take(decided)
 
-    def _read_grants(self, path: Path) -> None:
-        content = read_object(path)
-        granted, disabled = content.get("grants", {}), content.get("disabled", [])
-        lists = [disabled, *granted.values()] if isinstance(granted, dict) else [None]
-        for one in lists:
-            if not isinstance(one, list) or not all(isinstance(text, str) for text in one):
-                raise ConfigurationError(f"{path}: must hold lists of texts")
+    def _look(self) -> None:
+        """Take what somebody else decided meanwhile: `sandbox uninstall`, or a hand."""
+        if self.root is None:
+            return
+        now = look(self._file)
+        if now == self._seen:
+            return
+        self._seen = now  # also when it cannot be read: once is enough to say so
         try:
-            self._granted = {name: frozenset(map(checked, some)) for name, some in granted.items()}
+            self._take(read_decisions(self.root))
         except ConfigurationError as error:
-            raise ConfigurationError(f"{path}: {error.message}") from None
-        self._disabled = frozenset(disabled)
+            log.error("%s; what was decided before holds", error.message)
+
+    def _take(self, decided: Decisions) -> None:
+        if decided != self._decisions:
+            self._decisions = decided
+            self._apply()
 
     def _apply(self) -> None:
-        names = {*self._given, *self._granted}
-        empty: frozenset[str] = frozenset()
-        plugins = {
-            name: self._given.get(name, empty) | self._granted.get(name, empty) for name in names
-        }
-        self.engine.policy = self._policy.adding(*self._everyone, plugins=plugins)
+        self.engine.policy = self.start.adding(plugins=self._decisions.granted)
 
 
 def checked(capability: str) -> str:
-    """`capability` itself when it can be granted.  Raises `ConfigurationError`."""
-    parse_capability(capability)
-    if capability.partition(":")[0] == "http":
-        parse_grant(capability)
+    """`capability` itself when it can be granted and means something.
+
+    Raises `ConfigurationError`.
+    """
+    readable(capability)
+    word, colon, subject = capability.partition(":")
+    subjects = _SUBJECTS.get(word, ())
+    if colon and subjects is not None and subject not in subjects:
+        raise ConfigurationError(
+            f"capability: {capability!r} means nothing; {word!r} is granted as a whole"
+        )
     return capability

@@ -1,6 +1,8 @@
 """`/install`: a form with a package in `file`, or with a plugin's name in `remove`; operators only.
 
-What a package may hold and when it is refused is `sandbox.packages`'s.
+What a package may hold and when it is refused is `sandbox.packages`'s.  The answer is ServeMSX's,
+`true`, which has no room for more: that a new plugin asks for what it was not granted, and is not
+run until it is, stands in the log and on the web page.
 """
 
 from __future__ import annotations
@@ -45,6 +47,18 @@ async def install(house: House, request: Request) -> Response:
         raise Refused(404)
     if not house.is_operator(request.scope):
         raise Refused(403, "only an operator may install plugins")
+    try:
+        return await _obeyed(house, request)
+    except PackageRejected as error:  # the house has said so in the log
+        raise Refused(400, error.message) from None
+    except ConfigurationError:
+        # Its text names a folder of this machine; it is in the log.
+        raise Refused(500, "the plugin folder cannot be changed") from None
+
+
+async def _obeyed(house: House, request: Request) -> Response:
+    if house.root is None:
+        raise Refused(409, "this server has no folder for plugins; start it with --dir")
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in _FORMS:
         raise Refused(400, "this is no form; send multipart/form-data with the field 'file'")
@@ -55,32 +69,20 @@ async def install(house: House, request: Request) -> Response:
     except HTTPException as error:  # Starlette's, for a form that cannot be read
         raise Refused(400, error.detail) from None
     try:
-        return await _obeyed(house, form)
-    except PackageRejected as error:
-        raise Refused(400, error.message) from None
-    except ConfigurationError:
-        # Its text names a folder of this machine; it is in the log.
-        raise Refused(500, "the plugin folder cannot be changed") from None
+        return await _done(house, form)
     finally:
         await form.close()
 
 
-async def _obeyed(house: House, form: FormData) -> Response:
+async def _done(house: House, form: FormData) -> Response:
     file, name = form.get("file"), form.get("remove")
     if isinstance(file, UploadFile) and file.filename:
         # Of a name with folders the last part counts (RFC 7578 section 4.2).
         await house.install(posixpath.basename(file.filename), await file.read())
     elif isinstance(name, str) and name:
-        await _removed(house, name)
+        # To remove what is not there is done at once; what no package brought is not removed.
+        if not house.absent(name):
+            await house.uninstall(name)
     else:
         raise Refused(400, "the form has neither 'file' nor 'remove'")
     return words(_DONE)
-
-
-async def _removed(house: House, name: str) -> None:
-    try:
-        await house.uninstall(name)
-    except PackageRejected:
-        # To remove what is not there is done at once; what no package brought is not removed.
-        if not house.absent(name):
-            raise

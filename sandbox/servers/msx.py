@@ -176,8 +176,6 @@ class FrontEnd:
             return sent(plain(404, reason_phrase(404)))
         found: Source | StaticFile | None = None
         try:
-            if plugin in self._house.disabled:
-                raise UnknownPlugin("it is switched off", plugin=plugin)
             found = self._resolve(plugin, path)
             if isinstance(found, StaticFile):
                 return static_file(found, scope)
@@ -205,6 +203,8 @@ class FrontEnd:
     def _resolve(self, plugin: str, path: str) -> Source | StaticFile | None:
         found = self._resolved.get((plugin, path))
         if found is None:
+            if plugin in self._house.disabled:
+                raise UnknownPlugin("it is switched off", plugin=plugin)
             found = self._engine.resolve(plugin, path)
             if found is not None:
                 self._resolved.put((plugin, path), found)

@@ -16,13 +16,10 @@ from sandbox.engine.plugins import Source, StaticFile
 from sandbox.engine.services.asking import opened
 from sandbox.errors import SandboxError
 from sandbox.manifest import Manifest
-from sandbox.policy import BASE, CAPABILITIES
+from sandbox.policy import CAPABILITIES
 from sandbox.servers.answers import author_text
-from sandbox.servers.house import House
+from sandbox.servers.house import KIND, House
 from sandbox.usage import Usage
-
-KIND: Final = "script"
-"""The kind of plugin that this front end serves, as `Policy` names it."""
 
 _BASE_URL: Final = "{BASE_URL}"
 _NUMBER: Final = re.compile(r"#[0-9]+$", re.ASCII)
@@ -132,38 +129,54 @@ class Overview:
                 "Limits": dict(about.limits),
             },
             "capabilities": self.capabilities(name),
+            "given": self.given(name),
+            "base": self.base(name),
             "package": package,
             "usage": self._of(name, workers),
             "log": self.log(name),
         }
 
     def capabilities(self, name: str) -> list[dict[str, Any]]:
-        """What a plugin asks for and what it was granted besides.
+        """What a plugin asks for and what it was granted here besides.
 
         `state` is `granted` for what an operator granted here and can revoke, `allowed` for what
-        every plugin or the server's start allows, `missing` for what is asked for only.
+        is open to it otherwise, `missing` for what is asked for only.  `source` says by whom:
+        `base` and `all` are every plugin's, from the kind of plugin and from the server's start;
+        `start` and `page` are this one's, from the start and from operators.
         """
         about, _ = self._manifest(name)
-        granted = self._house.grants.get(name, [])
-        allowed = [*BASE[KIND], *self._house.given(name)]
+        granted, start = self._house.grants.get(name, []), self._house.start
+        sources: dict[str, Iterable[str]] = {
+            "base": start.base(name, KIND),
+            "all": start.everyone(),
+            "start": start.own(name),
+            "page": granted,
+        }
+        everything = [one for some in sources.values() for one in some]
         found = []
         for capability in dict.fromkeys([*about.capabilities, *granted]):
-            word, _, subject = capability.partition(":")
-            state = "missing"
+            state, source = "missing", ""
             if capability in granted:
-                state = "granted"
-            elif opened(capability, [*allowed, *granted]):
+                state, source = "granted", "page"
+            elif opened(capability, everything):
                 state = "allowed"
-            found.append(
-                {
-                    "name": capability,
-                    "about": CAPABILITIES[word],
-                    "subject": subject,
-                    "state": state,
-                    "asked": capability in about.capabilities,
-                }
-            )
+                by = (one for one, some in sources.items() if opened(capability, some))
+                source = next(by)
+            asked = capability in about.capabilities
+            found.append({**_shown(capability, source), "state": state, "asked": asked})
         return found
+
+    def given(self, name: str) -> list[dict[str, Any]]:
+        """What the server's start granted by name, to every plugin and to this one; it cannot be
+        revoked here."""
+        start = self._house.start
+        named = [(one, "all") for one in sorted(start.everyone())]
+        named += [(one, "start") for one in sorted(start.own(name) - start.everyone())]
+        return [_shown(*one) for one in named]
+
+    def base(self, name: str) -> list[dict[str, Any]]:
+        """What the plugin may do because every plugin may, unless it is withheld from it."""
+        return [_shown(one, "base") for one in sorted(self._house.start.base(name, KIND))]
 
     def log(self, name: str) -> list[dict[str, Any]]:
         """The last lines of a plugin's log; of the server's own with an empty name."""
@@ -190,4 +203,6 @@ class Overview:
         ]
 
 
-# ---------------------------------------------------------------------- capabilities
+def _shown(capability: str, source: str) -> dict[str, Any]:
+    word, _, subject = capability.partition(":")
+    return {"name": capability, "about": CAPABILITIES[word], "subject": subject, "source": source}

@@ -50,7 +50,7 @@ class WebPage:
 
     async def _document(self, request: Request) -> Response:
         if request.method not in ("GET", "HEAD"):
-            raise Refused(405)
+            raise Refused(405, allowed=("GET", "HEAD"))
         items = "".join(_item(self._overview.brief(name)) for name in self._overview.names())
         fields = {
             "Cache-Control": "no-store",
@@ -112,7 +112,7 @@ def _digest(name: str) -> str:
 
 async def _static(name: str, request: Request) -> Response:
     if request.method not in ("GET", "HEAD"):
-        raise Refused(405)
+        raise Refused(405, allowed=("GET", "HEAD"))
     fresh = request.url.query == _digest(name)
     fields = {
         "Cache-Control": "max-age=31536000, immutable" if fresh else "no-cache",

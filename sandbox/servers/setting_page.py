@@ -9,6 +9,7 @@ how one device is shown its pages.  All else is an operator's.
 from __future__ import annotations
 
 import dataclasses
+import logging
 import resource
 import time
 from typing import Any, Final
@@ -16,6 +17,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from sandbox.engine.faults import one_line
 from sandbox.errors import ConfigurationError, SandboxError
 from sandbox.servers.answers import author_text
 from sandbox.servers.house import House
@@ -23,6 +25,8 @@ from sandbox.servers.menu import system
 from sandbox.servers.names import NAME, VERSION
 from sandbox.servers.replies import Refused, action, base, data, document
 from sandbox.servers.torrents import Torrents
+
+log: Final = logging.getLogger("sandbox.servers.setting_page")
 
 _FIRST_WALL: Final = 100
 _RELOAD: Final = "[cleanup|reload:menu]"
@@ -103,6 +107,7 @@ class SettingPage:
         if not isinstance(given, dict):
             raise Refused(400)
         house.change(house.settings.changed(given))
+        log.info("an operator changed settings: %s", one_line(", ".join(sorted(given))))
         return action("info:OK")
 
     def _ask_address(self, request: Request) -> Response:

@@ -111,7 +111,8 @@ class Settings:
     def changed(self, changes: Mapping[str, Any]) -> Settings:
         """These settings with `changes`, whose names are those of JSON in any case.
 
-        A folder that is set must exist.  Raises `ConfigurationError` naming a bad one.
+        A folder that is set anew must exist; one that was set stays so when it is gone, because
+        a disk may come back.  Raises `ConfigurationError` naming a bad one.
         """
         known = {name.lower(): attribute for name, attribute in NAMES.items()}
         given: dict[str, Any] = {}
@@ -124,7 +125,8 @@ class Settings:
             given["clients"] = MappingProxyType(dict(given["clients"]))
         new = replace(self, **given)
         for name in FOLDERS:
-            if given.get(name) and not os.path.isdir(given[name]):
+            anew = given.get(name, "") not in ("", getattr(self, name))
+            if anew and not os.path.isdir(given[name]):
                 raise _bad(name, "there is no such folder")
         return new
 

@@ -133,3 +133,44 @@ def test_plugins_do_not_see_the_token() -> None:
     access = Access(TOKEN, loopback=True)
     assert access.withheld(f"a=b; {COOKIE}={TOKEN}") == f"a=b; {COOKIE}="
     assert access.withheld("nothing") == "nothing"
+
+
+def spelled(how: str, every: int) -> str:
+    """The token, with each letter (or each second one) spelled in another way."""
+    letters = enumerate(TOKEN)
+    return "".join(one if at % every else how.format(ord(one)) for at, one in letters)
+
+
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("how", ["%{:02x}", "%{:02X}"])
+@pytest.mark.parametrize("before", ["token=", "a=1&token=", "x=%20&%74oken="])
+def test_plugins_do_not_see_an_escaped_token(before: str, how: str, every: int) -> None:
+    access = Access(TOKEN, loopback=False)
+    query = f"{before}{spelled(how, every)}&b=%20"
+    assert access.is_operator(scope(("Host", "radio.lan"), query=query))
+    assert access.withheld(query) == f"{before}&b=%20"
+    page = "http://radio.lan/radio/?"  # as a Referer has it
+    assert access.withheld(page + query) == f"{page}{before}&b=%20"
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_plugins_do_not_see_a_quoted_token(every: int) -> None:
+    access = Access(TOKEN, loopback=False)
+    quoted = spelled("\\{:03o}", every)
+    cookie = f'a=b; {COOKIE}="{quoted}"'
+    assert access.is_operator(scope(("Host", "radio.lan"), ("Cookie", cookie)))
+    assert access.withheld(cookie) == f'a=b; {COOKIE}=""'
+    assert access.withheld("".join(f"\\{one}" for one in TOKEN)) == ""
+
+
+def test_what_only_looks_like_a_token_stays() -> None:
+    access = Access(TOKEN, loopback=False)
+    for text in (
+        "q=%D0%BF%2F&token=other",
+        "100%",
+        "%zz%",
+        "C:\\a\\b",
+        TOKEN[1:] + "%20",
+        "%" * 50,
+    ):
+        assert access.withheld(text) == text

@@ -360,6 +360,7 @@ def test_what_forms_can_send_is_refused(admin: Client) -> None:
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
 def test_other_methods(admin: Client, method: str) -> None:
+    assert admin.served.ask("/admin/plugins", method).header("allow") == "GET, HEAD, POST"
     assert admin.ask("plugins", method)[0] == 405
     assert admin.ask("plugins/plain/disable", "GET")[0] == 404
 

@@ -269,7 +269,12 @@ def test_progress_of_a_slow_upload(screen: Opener, served: Served) -> None:
     network.send("Network.emulateNetworkConditions", speed)
     noise = package({"main.py": "", "noise.txt": os.urandom(200_000).hex()}, Label="Slow")
     page.set_input_files("#file", {**FILE, "name": "slow.200.tgz", "buffer": noise})
-    page.get_by_role("region", name="Slow is installed").wait_for()
+    review = page.get_by_role("region", name="Slow is installed")
+    review.wait_for()
+    # Its manifest is empty, which does not mean that it can do nothing.
+    sync_api.expect(review).to_contain_text("nothing more than it may do already")
+    assert review.locator("code").all_inner_texts() == ["file", "http", "memory"]
+    assert set(review.locator(".badge").all_inner_texts()) == {"every plugin may"}
     assert not page.get_by_role("progressbar").is_visible()
     told = page.evaluate("() => told")
     steps = [int(text.split()[-2]) for text in told if text.endswith("%")]
@@ -278,6 +283,12 @@ def test_progress_of_a_slow_upload(screen: Opener, served: Served) -> None:
     page.get_by_role("button", name="Switch on", exact=True).click()
     desktop.says("Slow is on.")
     assert served.ask("/slow/").status == 200
+    more = package({"main.py": ""}, Label="Slow", Capabilities=["timer"])
+    page.set_input_files("#file", {**FILE, "name": "slow.200.tgz", "buffer": more})
+    review = page.get_by_role("region", name="Slow is upgraded")
+    sync_api.expect(review).to_contain_text("It is off. It asks for more than it was granted.")
+    review.get_by_role("checkbox", name="timer").wait_for()
+    assert served.ask("/slow/").status == 404
 
 
 def test_refused_packages_and_settings(screen: Opener, served: Served) -> None:
@@ -297,6 +308,15 @@ def test_refused_packages_and_settings(screen: Opener, served: Served) -> None:
     page.get_by_role("button", name="Save settings").click()
     desktop.says("The settings are saved.")
     assert json.loads(served.ask("/settings").body)["VideoWall"] == 2
+    # Only what was changed is sent: what others have set meanwhile stays.
+    kind = {"content-type": "application/json"}
+    served.ask("/admin/settings", "POST", b'{"Video": "/var"}', kind)
+    page.get_by_label("Film behind the menu").select_option("3")
+    with page.expect_request("**/admin/settings") as sent:
+        page.get_by_role("button", name="Save settings").click()
+    assert sent.value.post_data_json == {"VideoWall": 3}
+    desktop.says("The settings are saved.")
+    assert json.loads(served.ask("/settings").body)["Video"] == "/var"
     page.get_by_role("button", name="Server log").click()
     sync_api.expect(page.get_by_role("log", name="Server log")).to_contain_text("settings")
 

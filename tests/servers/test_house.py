@@ -7,6 +7,7 @@ import dataclasses
 import json
 import logging
 import os
+import re
 from pathlib import Path
 
 import httpx
@@ -179,6 +180,8 @@ def test_without_a_folder_nothing_is_kept_or_installed() -> None:
         ("grants.json", '{"grants": {"a": "timer"}}'),
         ("grants.json", '{"grants": {"a": ["nonsense"]}}'),
         ("grants.json", '{"disabled": [1]}'),
+        ("grants.json", '{"grant": {"a": ["timer"]}}'),
+        ("grants.json", '{"grants": {"a": ["http:["]}}'),
         ("settings.json", "[" * 100_000),
         ("settings.json", " " * 2_000_000),
     ],
@@ -187,7 +190,7 @@ def test_a_broken_file_is_named_at_the_start(tmp_path: Path, file: str, content:
     async def scenario(client: httpx.AsyncClient, house: House) -> None:
         raise AssertionError("it must not start")
 
-    with pytest.raises(ConfigurationError, match=r"settings|grants\.json"):
+    with pytest.raises(ConfigurationError, match=rf"^{re.escape(str(tmp_path / file))}:"):
         talk(lay_out(tmp_path, {file: content}), scenario)
 
 
@@ -239,6 +242,31 @@ def test_logs_are_kept_by_plugin_and_cut() -> None:
     assert [line.text for line in logs.lines("")] == ["%d"]
     logs.forget("news")
     assert logs.lines("news") == []
+
+
+def test_plugins_have_no_hand_in_the_operator_s_cookie(tmp_path: Path) -> None:
+    script = """local s = require 'server'
+    s.write({
+        ['Set-Cookie'] = {
+            'a=sandbox', 'sandbox-token=x', ' sandbox-token = x; Path=/',
+            'sandbox-token; Max-Age=0', '=sandbox-token=x', 'b=1; Path=/sandbox-token',
+        },
+        ['Clear-Site-Data'] = '"*"',
+        ['X-A'] = 'sandbox-token=x',
+    }, 'x')"""
+
+    async def scenario(client: httpx.AsyncClient, house: House) -> None:
+        answer = await client.get("/radio/")
+        assert (answer.status_code, answer.text) == (200, "x")
+        cookies = answer.headers.get_list("set-cookie")
+        assert cookies == ["a=sandbox", "b=1; Path=/sandbox-token"]
+        assert "clear-site-data" not in answer.headers
+        assert answer.headers["x-a"] == "sandbox-token=x"
+        # The page's own is set all the same.
+        answer = await client.post("/admin/login", json={"token": house.admin})
+        assert answer.headers["set-cookie"].startswith(f"sandbox-token={house.admin};")
+
+    talk(lay_out(tmp_path, {"plugins/radio/main.lua": script}), scenario)
 
 
 async def _errors_of(root: Path) -> list[str]:

@@ -174,15 +174,27 @@
 
   // ------------------------------------------------------------------ capabilities
 
-  var HOW = {
-    granted: ["granted", "good"], allowed: ["allowed for all", "good"], missing: ["missing", "lacks"]
+  // Where a capability comes from; what comes from nowhere is missing.
+  var SOURCES = {
+    page: "granted", base: "every plugin may", all: "allowed for all", start: "granted at the start"
   };
+
+  // What a plugin asks for and was granted here, then what it may do besides.
+  function everything(detail) {
+    var seen = {};
+    return detail.capabilities.concat(detail.given, detail.base).filter(function (one) {
+      var known = seen["=" + one.name];
+      seen["=" + one.name] = true;
+      return !known;
+    });
+  }
 
   function capability(one, tail) {
     var text = make("div", "text");
     var line = make("div", "line");
     add(text, make("code", "", one.name), make("p", "about", one.about));
-    add(line, text, make("span", "badge " + HOW[one.state][1], HOW[one.state][0]));
+    add(line, text, make("span", "badge " + (one.source ? "good" : "lacks"),
+      one.source ? SOURCES[one.source] : "missing"));
     if (tail) { add(line, tail); }
     return add(make("li"), line);
   }
@@ -218,7 +230,7 @@
           // The list was made anew under somebody's finger: the focus stays where it was.
           if (tail && key === one.name) { tail.focus(); }
         });
-        if (!all.length) { add(list, make("li", "about", "It asks for nothing.")); }
+        if (!all.length) { add(list, make("li", "about", "Nothing but compute and answer.")); }
         if (key && !list.contains(document.activeElement)) { instead.focus(); }
       }
     };
@@ -389,7 +401,7 @@
         var from = detail.package;
         put(package_, from ? from.files + " files, " + amount("", from.size) +
           ", SHA-256 " + from.sha256 : "Put here by hand, not from a package.");
-        asks.show(detail.capabilities);
+        asks.show(everything(detail));
         used.show(detail.usage);
         showLog(lines, detail.log);
         if (detail.installed && !remove.parentNode) { add(buttons, remove); }
@@ -523,7 +535,7 @@
         if (error) { complain(file.name + ": " + error); return; }
         say(data.plugin.label + (data.upgraded ? " is upgraded." : " is installed."));
         refresh();
-        if (data.plugin.state === "disabled") { review(data.plugin); }
+        if (data.plugin.state === "disabled") { review(data.plugin, data.upgraded); }
       },
       function (event) {
         var done = event.lengthComputable ? Math.round(100 * event.loaded / event.total) : 0;
@@ -533,12 +545,12 @@
       });
   }
 
-  function review(plugin) {
+  function review(plugin, upgraded) {
     var list = by("review-asks");
     var missing = 0;
     reviewing = { plugin: plugin, boxes: [] };
     empty(list);
-    plugin.capabilities.forEach(function (one) {
+    everything(plugin).forEach(function (one) {
       var label, box, text;
       if (one.state !== "missing") { add(list, capability(one)); return; }
       missing++;
@@ -551,12 +563,12 @@
       add(text, make("code", "", one.name), make("p", "about", one.about));
       add(list, add(make("li"), add(label, box, text)));
     });
-    put(by("review-title"), plugin.label + " is installed");
-    put(by("review-about"), missing ?
-      "It asks for more than plugins have by themselves. Grant what you agree with; " +
-      "without the rest it may not run." :
-      plugin.capabilities.length ? "It asks for nothing but what every plugin may do:" :
-      "It asks for nothing. It is off until you switch it on.");
+    put(by("review-title"), plugin.label + (upgraded ? " is upgraded" : " is installed"));
+    put(by("review-about"), (upgraded ? "It is off. " : "It is off until you switch it on. ") +
+      (missing ? "It asks for more than it was granted. Grant what you agree with; " +
+      "without all of it it does not run. Once it is on, it may do this:" :
+      list.firstChild ? "It asks for nothing more than it may do already:" :
+      "It may do nothing but compute and answer."));
     put(by("review-start"), missing ? "Grant what is marked and switch on" : "Switch on");
     by("review").hidden = false;
     by("review-title").focus();
@@ -606,8 +618,11 @@
     ["FFstream", "Port of FFstream, for scripts"], ["Background", "Background, for scripts"]
   ];
 
+  var saved = {};
+
   function showSettings(values) {
     var root = by("settings-fields");
+    saved = values;
     empty(root);
     FIELDS.forEach(function (field) {
       var label = make("label", "", field[1]);
@@ -634,9 +649,12 @@
     event.preventDefault();
     FIELDS.forEach(function (field) {
       var value = by("set-" + field[0]).value;
-      values[field[0]] = field[2] ? parseInt(value, 10) : value.trim();
+      value = field[2] ? parseInt(value, 10) : value.trim();
+      // What somebody else has set meanwhile stays, and so does a folder whose disk is away.
+      if (value !== saved[field[0]]) { values[field[0]] = value; }
     });
-    request("POST", "/admin/settings", values, function (error) {
+    request("POST", "/admin/settings", values, function (error, now) {
+      if (!error) { saved = now; }
       announce(error, "The settings are saved.");
     });
   }

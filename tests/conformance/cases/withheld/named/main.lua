@@ -1,0 +1,3 @@
+local server = require "server"
+server.memory("kept")
+server.write(server.memory())

@@ -1,0 +1,4 @@
+import server
+
+server.memory("kept")
+server.write(server.memory())
