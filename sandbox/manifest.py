@@ -12,16 +12,13 @@ plugin all the same: here the file may hold limits, which must not be lost.
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import stat
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.below import LeadsOut, open_below
+from sandbox.below import LeadsOut, read_file
 from sandbox.errors import ConfigurationError, PluginError
 from sandbox.limits import Limits
 from sandbox.policy import parse_capability
@@ -113,14 +110,7 @@ def read(folder: Path) -> Manifest:
     """The manifest of a plugin folder; defaults when it has none, or a link that leads out of the
     folder.  Raises as `parse` does."""
     try:
-        number = open_below(folder / NAME, folder)
-        try:
-            if not stat.S_ISREG(os.fstat(number).st_mode):
-                raise OSError(errno.EINVAL, "it is not a regular file")
-            with open(number, "rb", closefd=False) as file:
-                data = file.read(_MAX_BYTES + 1)
-        finally:
-            os.close(number)
+        data = read_file(folder / NAME, _MAX_BYTES, folder)
     except (FileNotFoundError, NotADirectoryError, LeadsOut):
         return Manifest()
     except OSError as error:

@@ -7,7 +7,10 @@ its grants above all, is forgotten along with it: the next one of its name may b
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
+import shlex
+import shutil
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -16,10 +19,12 @@ from typing import Any
 from sandbox.cli.options import command
 from sandbox.cli.output import as_json, result
 from sandbox.engine.services.asking import opened
+from sandbox.engine.storage import stored
 from sandbox.errors import ConfigurationError, PackageRejected
 from sandbox.packages import install as packages
 from sandbox.packages.archive import read_package
 from sandbox.packages.install import Installed
+from sandbox.packages.names import check_plugin
 from sandbox.policy import CAPABILITIES, Policy
 from sandbox.servers.kept import alone, decide, read_decisions
 from sandbox.servers.names import RESERVED, VERSION
@@ -42,10 +47,21 @@ def add_to(commands: Any) -> None:
         "uninstall",
         uninstall,
         "Remove an installed package from DIR/plugins, and forget what it was granted; what the "
-        "plugin stored is kept.",
-        "sandbox uninstall radio --dir /srv/msx",
+        "plugin stored is kept for the next one of its name, unless you say --forget.",
+        "sandbox uninstall radio --dir /srv/msx --forget",
     )
     parser.add_argument("name", metavar="NAME", help="the plugin's name, as `sandbox list` has it")
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="remove what the plugin stored as well, its files and kept memory, also when it is "
+        "uninstalled already; end the server before, which may write memory again",
+    )
+    parser.add_argument(
+        "--data",
+        metavar="DATA",
+        help="where plugins store, as `sandbox serve` was told (default: data in --dir)",
+    )
     _add_common(parser)
     parser = command(
         commands,
@@ -101,18 +117,58 @@ def _tell(asks: Iterable[str], missing: list[str]) -> None:
 
 
 def uninstall(options: argparse.Namespace) -> int:
-    """Remove a package.  Raises `ConfigurationError` when there is none of that name."""
-    folder = _folder(options.dir)
+    """Remove a package, and with `--forget` what it stored.  Raises `ConfigurationError` when
+    there is none of that name."""
+    name, root, folder = options.name, Path(options.dir), _folder(options.dir)
+    data = Path(options.data or root / "data")
     try:
+        check_plugin(name)
         # As one step for a server that decides something at the same time.
-        with alone(Path(options.dir), wait=True):
-            read_decisions(Path(options.dir))  # if that fails, nothing is done
-            done = packages.uninstall(options.name, folder)
-            decide(Path(options.dir), lambda now: now.without(options.name))
+        with alone(root, wait=True):
+            read_decisions(root)  # if that fails, nothing is done
+            left = options.forget and not os.path.lexists(folder / name) and stored(data, name)
+            done = None if left else packages.uninstall(name, folder)
+            decide(root, lambda now: now.without(name))
     except PackageRejected as error:
         raise ConfigurationError(error.message) from None
-    result(as_json({"uninstalled": asdict(done)}) if options.json else f"uninstalled {_line(done)}")
+    found = stored(data, name)
+    if options.forget:
+        for path in found:
+            _remove(path)
+    if options.json:
+        shown, paths = asdict(done) if done else None, [str(path) for path in found]
+        result(as_json({"uninstalled": shown, "stored": paths, "forgotten": options.forget}))
+        return 0
+    if done:
+        result(f"uninstalled {_line(done)}")
+    _tell_stored(options, data, found)
     return 0
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it."""
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be removed: {error.strerror}") from None
+
+
+def _tell_stored(options: argparse.Namespace, data: Path, found: list[Path]) -> None:
+    """What became of what the plugin stored: the next one of its name would find it."""
+    where = " and ".join(map(str, found))
+    if not found:
+        result(f"it stored nothing in {data}")
+    elif options.forget:
+        result(f"removed what it stored: {where}")
+    else:
+        again = ["sandbox", "uninstall", options.name, "--dir", options.dir, "--forget"]
+        again += ["--data", options.data] if options.data else []
+        result(f"what it stored stays, and the next plugin of that name would find it: {where}")
+        result(f"to remove that, too: {shlex.join(again)}")
 
 
 def show(options: argparse.Namespace) -> int:

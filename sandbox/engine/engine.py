@@ -256,9 +256,11 @@ class Engine:
         """Answer one HTTP request with a plugin's script or file, chosen by the path.
 
         `panic(x)` in the script becomes the answer: an integer its status, anything else status
-        500 with its text.  Raises `UnknownPlugin`, `PluginError` when the script fails,
-        `LimitExceeded`, `SandboxCrashed`, `ConfigurationError` for limits above the operator's, and
-        `Busy` when too many requests wait already.
+        500 with its text.  A file is in the answer as a whole, so it may have 16 MiB; larger ones
+        are the HTTP front end's business, which streams them.  Raises `UnknownPlugin`,
+        `PluginError` when the script fails or the file cannot be read, `LimitExceeded`,
+        `SandboxCrashed`, `ConfigurationError` for limits above the operator's, and `Busy` when too
+        many requests wait already.
         """
         return self._run(self._scripts.request(plugin, request))
 

@@ -51,9 +51,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """A file of a plugin that is served as it is."""
+    """A file of a plugin that is served as it is, and the folder that it is to be below."""
 
     path: Path
+    folder: Path
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -280,7 +281,7 @@ class Plugins:
             return None
         shown = "/".join(parts)
         info = runtimes.by_extension().get(path.suffix[1:].lower())
-        found: Source | StaticFile = StaticFile(path)
+        found: Source | StaticFile = StaticFile(path, place.folder)
         size = _ENTRY_COST
         if info is not None:
             content = read_source(path, shown, plugin, place.folder)

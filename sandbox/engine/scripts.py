@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
+from sandbox.below import GONE, read_file
 from sandbox.engine.core import Core
 from sandbox.engine.driver import NotBegun
 from sandbox.engine.faults import clean, error_from, one_line
@@ -44,6 +45,9 @@ log: Final = logging.getLogger("sandbox.engine")
 VERSION: Final = "0.04.203"
 """What `server.version` says: M.VV.PPP, where PPP is the plugin engine's version (ServeMSX)."""
 
+
+MAX_STATIC: Final = 16 * 2**20
+"""Longest file that is answered as it is, in bytes: all of it is in memory."""
 
 _SHORT: Final = 65_536
 """Bytes of a script and a body that may be sent ahead."""
@@ -102,7 +106,7 @@ class Scripts:
             if found is None:
                 return plain(404, reason_phrase(404))
             if isinstance(found, StaticFile):
-                return _static(found)
+                return _static(plugin, found)
             limits = self._core.terms(plugin, "script", found.folder, found.asked)
         except UnknownPlugin:
             self.pools.drop("script", plugin)
@@ -337,6 +341,17 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def _static(found: StaticFile) -> Response:
+def _static(plugin: str, found: StaticFile) -> Response:
+    shown = os.fspath(found.path.relative_to(found.folder))
+    try:
+        content = read_file(found.path, MAX_STATIC, found.folder)
+    except GONE:  # since it was found
+        return plain(404, reason_phrase(404))
+    except OSError as error:
+        text = f"{shown} cannot be read: {error.strerror}"
+        raise PluginError(text, plugin=plugin, file=shown) from None
+    if len(content) > MAX_STATIC:
+        text = f"{shown} is longer than {MAX_STATIC} bytes"
+        raise PluginError(text, plugin=plugin, file=shown)
     kind = mimetypes.guess_type(found.path.name)[0] or "application/octet-stream"
-    return Response(200, Headers({"Content-Type": kind}), found.path.read_bytes())
+    return Response(200, Headers({"Content-Type": kind}), content)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import Final
 
 from sandbox.engine.core import Core
@@ -18,6 +19,7 @@ from sandbox.engine.faults import one_line
 from sandbox.engine.memory import Memory
 from sandbox.engine.sandbox import Sandbox
 from sandbox.engine.services.files import Files
+from sandbox.engine.services.plain_names import plain_name
 from sandbox.engine.services.store import FileStore
 from sandbox.errors import ConfigurationError, LimitExceeded, PluginError, UnknownPlugin
 from sandbox.limits import MIB
@@ -27,6 +29,15 @@ log: Final = logging.getLogger("sandbox.engine")
 _MAX_FILE: Final = 8 * MIB
 """Largest file that a plugin can read or write in bytes: it travels in one frame, and the worker
 must have room for it, several times.  What can be written can be read."""
+
+
+def stored(data: Path, plugin: str) -> list[Path]:
+    """What is in the folder `data` of what a plugin keeps: the folder of its files, and the file
+    of its `memory`, also where that was damaged and set aside."""
+    own = plain_name(plugin)
+    value = data / "memory" / f"{own}.value"
+    found = [data / "files" / own, value, value.with_name(f"{own}.value.corrupt")]
+    return [path for path in found if os.path.lexists(path)]
 
 
 class Storage:

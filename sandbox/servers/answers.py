@@ -6,13 +6,14 @@ plugin's own words and file names, never a path or a stack of ours.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import re
 import stat
 from email.utils import parsedate
 from functools import lru_cache
+from io import FileIO
+from mimetypes import guess_type
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -20,8 +21,9 @@ from starlette.datastructures import Headers
 from starlette.responses import FileResponse
 from starlette.responses import Response as HttpResponse
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
-from starlette.types import Scope, Send
+from starlette.types import Receive, Scope, Send
 
+from sandbox.below import GONE, open_file
 from sandbox.engine.faults import one_line
 from sandbox.engine.plugins import StaticFile
 from sandbox.errors import (
@@ -133,10 +135,9 @@ def static_file(found: StaticFile, scope: Scope) -> HttpResponse:
     Its fields are those that ServeMSX sends: the time of the last change stands for an ETag, and
     what is no page needs no `nosniff` (no browser makes a page of it).
     """
-    answer = media_file(found.path, scope)
-    if answer.headers.get("content-type") == _UNKNOWN and answer.status_code == 200:
-        with contextlib.suppress(OSError), open(found.path, "rb") as file:
-            answer.headers["content-type"] = guessed(file.read(LENGTH))
+    answer = media_file(found.path, found.folder, scope)
+    if isinstance(answer, _OpenFile) and answer.headers["content-type"] == _UNKNOWN:
+        answer.headers["content-type"] = guessed(answer.beginning())
     isolate(answer.raw_headers, b"")
     if "content-security-policy" not in answer.headers and "etag" in answer.headers:
         del answer.headers["x-content-type-options"]
@@ -144,21 +145,61 @@ def static_file(found: StaticFile, scope: Scope) -> HttpResponse:
     return answer
 
 
-def media_file(path: Path, scope: Scope) -> HttpResponse:
-    """A file as it is: Starlette knows types, and how ranges are sent.
+class _OpenFile(FileResponse):
+    """A regular file that is open already: what was looked at is what is sent, whatever has the
+    file's name by then, a pipe that nobody writes to perhaps.
+
+    Starlette opens what it sends by its path, once the head is sent; this one leads to the open
+    file (proc(5)).  To be sent once, or closed.
+    """
+
+    def __init__(self, path: Path, number: int) -> None:
+        self._file = FileIO(number)
+        self.status = os.fstat(number)
+        kind, state = guess_type(path)[0] or _UNKNOWN, _dated(self.status)
+        super().__init__(f"/proc/self/fd/{number}", media_type=kind, stat_result=state)
+
+    def beginning(self) -> bytes:
+        """Enough of it to tell what it is."""
+        return os.pread(self._file.fileno(), LENGTH, 0)
+
+    def close(self) -> None:
+        """Send nothing."""
+        self._file.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """See `Response`."""
+        with self._file:
+            # A server that offers to send files by their path would do so when this is closed.
+            await super().__call__({**scope, "extensions": {}}, receive, send)
+
+
+def media_file(path: Path, folder: Path, scope: Scope) -> HttpResponse:
+    """A file below a folder as it is: Starlette knows how ranges are sent.
 
     Conditions and ranges are as in Go (`net/http.ServeContent`), but for units of ranges that
     are not bytes, which RFC 9110 (section 14.2) has ignored.
     """
     try:
-        status = os.stat(path)
-    except OSError:
+        file = _OpenFile(path, open_file(path, folder))
+    except GONE:
         return sent(plain(404, reason_phrase(404)))
-    if not os.access(path, os.R_OK):
+    except PermissionError:
         log.error("%s: this server may not read it", one_line(str(path)))
         return sent(plain(403, reason_phrase(403)))
-    answer: HttpResponse = FileResponse(path, stat_result=_dated(status))
-    if not is_writable(status.st_mtime):
+    answer: HttpResponse | None = None
+    try:
+        answer = _conditional(file, scope)
+    finally:
+        if answer is not file:
+            file.close()
+    return answer
+
+
+def _conditional(file: _OpenFile, scope: Scope) -> HttpResponse:
+    """What answers the conditions and ranges of a request: the file itself, or why it does not."""
+    answer: HttpResponse = file
+    if not is_writable(file.status.st_mtime):
         del answer.headers["last-modified"]
     asked = Headers(scope=scope)
     if not _is_wanted(asked, answer.headers):
@@ -167,7 +208,7 @@ def media_file(path: Path, scope: Scope) -> HttpResponse:
         if StaticFiles(check_dir=False).is_not_modified(answer.headers, asked):
             answer = NotModifiedResponse(answer.headers)
         else:
-            answer = _ranged(answer, asked, status.st_size, scope)
+            answer = _ranged(answer, asked, file.status.st_size, scope)
     answer.headers["X-Content-Type-Options"] = "nosniff"
     return answer
 

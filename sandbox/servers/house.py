@@ -93,7 +93,7 @@ class House:
         self._file = os.fspath(root / GRANTS) if root else ""
         self._seen: Look | None = None
         """The file of the decisions as it was when it was read last."""
-        self.logs, self.devices = Logs(), Devices()
+        self.logs, self.devices = Logs(self._since), Devices()
         self.egress = Egress()
         """Makes the requests of our own pages to other servers."""
         self.access = Access(secrets.token_urlsafe(24), loopback=loopback, made=True)
@@ -303,6 +303,17 @@ class House:
         self._decide(lambda now: now.without(name))
         log.info("uninstalled %s", name)
         return done
+
+    def _since(self, name: str) -> float:
+        """When the package of that name was put in its place, by whatever program.
+
+        With an older log of the same name nothing tells whether it is of an older version or of
+        a stranger's plugin that `sandbox uninstall` removed.
+        """
+        if self.root is None:
+            return 0.0
+        _, stamp = look(self.root / "plugins" / name / packages.RECORD)
+        return stamp[0] / 1e9 if stamp else 0.0
 
     def absent(self, name: str) -> bool:
         """Whether nothing in the plugin folder has that name, which must be a plain one."""

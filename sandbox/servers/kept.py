@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from sandbox.below import read_file
 from sandbox.engine.services.grants import parse_grant
 from sandbox.errors import ConfigurationError
 from sandbox.policy import parse_capability
@@ -28,10 +29,10 @@ MAX_BYTES: Final = 1024 * 1024
 
 
 def read_bytes(path: Path) -> bytes | None:
-    """The bytes of a file, or None when there is none.  Raises `ConfigurationError`."""
+    """The bytes of a regular file, or None when there is none.  Raises `ConfigurationError`, also
+    for a pipe: to wait for somebody to write to it could take for ever."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_file(path, MAX_BYTES)
     except FileNotFoundError:
         return None
     except OSError as error:

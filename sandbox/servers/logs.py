@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,10 +32,15 @@ class Line:
 
 
 class Logs(logging.Handler):
-    """A ring buffer per plugin; what the front ends say of no plugin is under an empty name."""
+    """A ring buffer per plugin; what the front ends say of no plugin is under an empty name.
 
-    def __init__(self) -> None:
+    `since` tells from which time on (seconds since 1970) lines are about the plugin that now has
+    a name: what is older may be another stranger's.
+    """
+
+    def __init__(self, since: Callable[[str], float] = lambda _: 0.0) -> None:
         super().__init__(logging.INFO)
+        self._since = since
         self._guard = threading.Lock()
         self._lines: OrderedDict[str, deque[Line]] = OrderedDict()
 
@@ -67,8 +73,9 @@ class Logs(logging.Handler):
 
     def lines(self, plugin: str) -> list[Line]:
         """What is kept of one plugin, oldest first."""
+        since = self._since(plugin)
         with self._guard:
-            return list(self._lines.get(plugin, ()))
+            return [line for line in self._lines.get(plugin, ()) if line.time >= since]
 
     def forget(self, plugin: str) -> None:
         """Drop the lines of a plugin."""

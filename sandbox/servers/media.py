@@ -130,10 +130,10 @@ async def media(house: House, kind: Kind, rest: str, request: Request) -> Respon
     if not place.is_file() or not wanted(place.name, kind):
         raise Refused(404)
     if kind.noun == "photo" and thumbnails.QUERY in request.query_params:
-        small = await thumbnails.thumbnail(house, place, request)
+        small = await thumbnails.thumbnail(house, place, top, request)
         if small is not None:
             return small
-    return media_file(place, request.scope)
+    return media_file(place, top, request.scope)
 
 
 # ---------------------------------------------------------------------- the page

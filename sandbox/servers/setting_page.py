@@ -128,6 +128,8 @@ class SettingPage:
     async def _set_address(self, address: str) -> Response:
         changed = dataclasses.replace(self._house.settings, torrserver=address)
         if address and not await self._torrents.reachable(address):
-            raise Refused(500, f"TorrServer: nothing answers at {address}")
+            # ServeMSX's status, but another server's fault.
+            text = f"TorrServer: nothing answers at {address}"
+            raise Refused(500, text, level=logging.WARNING)
         self._house.change(changed)
         return action(_RELOAD)

@@ -24,6 +24,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
+from sandbox.below import read_file
 from sandbox.engine.faults import one_line
 from sandbox.servers.answers import is_writable
 from sandbox.servers.house import House
@@ -72,10 +73,11 @@ def possible(name: str, size: int) -> bool:
     return size <= MAX_FILE and os.path.splitext(name)[1].lower() in _EXTENSIONS
 
 
-async def thumbnail(house: House, path: Path, request: Request) -> Response | None:
-    """The answer with the thumbnail of a photo that the client may have; None without one."""
+async def thumbnail(house: House, path: Path, top: Path, request: Request) -> Response | None:
+    """The answer with the thumbnail of a photo below the folder `top` that the client may have;
+    None without one."""
     # Of each house, because a semaphore belongs to one event loop, as a house does.
-    return await _THUMBNAILS.setdefault(house, Thumbnails()).answer(path, request)
+    return await _THUMBNAILS.setdefault(house, Thumbnails()).answer(path, top, request)
 
 
 class Thumbnails:
@@ -87,7 +89,7 @@ class Thumbnails:
         self._size = 0
         self._turn = asyncio.Semaphore(_AT_ONCE)
 
-    async def answer(self, path: Path, request: Request) -> Response | None:
+    async def answer(self, path: Path, top: Path, request: Request) -> Response | None:
         """See `thumbnail`."""
         try:
             status = os.stat(path)
@@ -106,10 +108,10 @@ class Thumbnails:
         if StaticFiles(check_dir=False).is_not_modified(answer.headers, request.headers):
             return NotModifiedResponse(answer.headers)
         key = (str(path), status.st_ctime_ns, status.st_ino, status.st_size)
-        made = await self._made(key, path)
+        made = await self._made(key, path, top)
         return Response(made, headers=fields, media_type="image/jpeg") if made else None
 
-    async def _made(self, key: _Key, path: Path) -> bytes | None:
+    async def _made(self, key: _Key, path: Path, top: Path) -> bytes | None:
         made = self._kept.get(key)
         if made is not None:
             self._kept.move_to_end(key)
@@ -117,7 +119,7 @@ class Thumbnails:
         async with self._turn:
             made = self._kept.get(key)  # somebody may have made it meanwhile
             if made is None:
-                made = await asyncio.to_thread(_made, path)
+                made = await asyncio.to_thread(_made, path, top)
                 if made is not None:
                     self._keep(key, made)
         return made
@@ -138,11 +140,11 @@ _THUMBNAILS: Final[WeakKeyDictionary[House, Thumbnails]] = WeakKeyDictionary()
 # ---------------------------------------------------------------------- in a thread
 
 
-def _made(path: Path) -> bytes | None:
-    """The thumbnail of a file, empty when it cannot have one; None when trying again may help."""
+def _made(path: Path, top: Path) -> bytes | None:
+    """The thumbnail of a file below the folder `top`, empty when it cannot have one; None when
+    trying again may help."""
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_FILE)
+        data = read_file(path, MAX_FILE, top)
     except OSError:
         return None
     try:

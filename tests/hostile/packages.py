@@ -86,7 +86,7 @@ RULES: Final = {
     "manifest_permissions_string": "capabilities must be a list",
     "manifest_duplicate_keys": "is there twice",
     "manifest_nan_inf": "not a number of JSON",
-    "manifest_limits_huge": "more than the operator allows|more than 16 digits|more than 15MiB, the",
+    "manifest_limits_huge": "more than the operator allows|more than 16 digits|15MiB, the most",
     "manifest_deep_json": "nests more than",
     "manifest_bad_utf8_bom": "byte order mark",
     "manifest_huge": "longer than 65536 bytes",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import shlex
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,7 +13,9 @@ import pytest
 from serving import Serve
 from talking import HELLO, lay_out, package
 
+from sandbox import Engine, Request
 from sandbox.cli import configuration, main
+from sandbox.engine.storage import stored
 from sandbox.errors import ConfigurationError
 
 Cli = Callable[..., tuple[int, str, str]]
@@ -58,6 +62,93 @@ def test_packages_by_hand(cli: Cli, tmp_path: Path) -> None:
     assert cli("list", "--dir", root) == (0, "", "")
 
 
+STORED = {"files/news/a/b.txt": "x", "memory/news.value": "y", "memory/news.value.corrupt": "z"}
+OTHERS = {"files/new/a.txt": "x", "memory/newss.value": "y"}
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+@pytest.mark.parametrize("later", [False, True])
+def test_what_a_plugin_stored_is_forgotten_when_you_say_so(
+    cli: Cli, tmp_path: Path, elsewhere: bool, later: bool
+) -> None:
+    file, root = tmp_path / "news.203.tgz", tmp_path / "the root"
+    file.write_bytes(package())
+    data = tmp_path / "elsewhere" if elsewhere else root / "data"
+    where = ["--dir", root, *(["--data", data] if elsewhere else [])]
+    lay_out(root, {})
+    lay_out(data, {**STORED, **OTHERS})
+    paths = [str(data / name) for name in ("files/news", *list(STORED)[1:])]
+    assert cli("install", file, "--dir", root)[0] == 0
+    if later:
+        status, out, err = cli("uninstall", "news", *where)
+        assert (status, err) == (0, "")
+        kept, told = out.splitlines()[1:]
+        assert kept.endswith(f"would find it: {' and '.join(paths)}")
+        _, _, command = told.partition(": sandbox ")
+        assert (data / "files/news/a/b.txt").exists()
+        status, out, err = cli(*shlex.split(command))
+        assert out == f"removed what it stored: {' and '.join(paths)}\n"
+    else:
+        status, out, err = cli("uninstall", "news", *where, "--forget", "--json")
+        assert json.loads(out)["uninstalled"]["name"] == "news"
+        assert (json.loads(out)["stored"], json.loads(out)["forgotten"]) == (paths, True)
+    assert (status, err) == (0, "")
+    assert not [path for path in paths if Path(path).exists()]
+    assert all((data / name).exists() for name in OTHERS)
+    status, out, err = cli("uninstall", "news", *where, "--forget")
+    assert (status, out) == (2, "")
+    assert "no package 'news' is installed" in err
+
+
+def test_what_no_package_brought_is_not_forgotten(cli: Cli, tmp_path: Path) -> None:
+    lay_out(tmp_path, {"plugins/radio/main.lua": HELLO, "data/files/radio/a.txt": "x"})
+    status, _, err = cli("uninstall", "radio", "--dir", tmp_path, "--forget")
+    assert (status, "no package 'radio' is installed" in err) == (2, True)
+    assert (tmp_path / "data/files/radio/a.txt").exists()
+
+
+def test_a_plugin_that_stored_nothing(cli: Cli, tmp_path: Path) -> None:
+    (lay_out(tmp_path, {}) / "news.203.tgz").write_bytes(package())
+    assert cli("install", tmp_path / "news.203.tgz", "--dir", tmp_path)[0] == 0
+    status, out, _ = cli("uninstall", "news", "--dir", tmp_path)
+    assert (status, out.splitlines()[1]) == (0, f"it stored nothing in {tmp_path / 'data'}")
+
+
+def test_what_is_stored_is_where_the_engine_looks(cli: Cli, tmp_path: Path) -> None:
+    keeps = "local s = require'server' s.memory(1) s.file('a', 'x')"
+    files = {"manifest.json": "{}", "main.lua": keeps}
+    (lay_out(tmp_path, {}) / "News.203.tgz").write_bytes(package(files))
+    assert cli("install", tmp_path / "News.203.tgz", "--dir", tmp_path)[0] == 0
+    data = tmp_path / "data"
+    with Engine([tmp_path / "plugins"], data=data, keep_memory=True) as engine:
+        assert engine.request("News", Request("GET", "/News/")).status == 200
+    assert len(stored(data, "News")) == 2
+    out = cli("uninstall", "News", "--dir", tmp_path, "--forget", "--json")[1]
+    assert len(json.loads(out)["stored"]) == 2
+    assert [path for path in data.rglob("*") if not path.is_dir()] == []
+
+
+def test_a_link_is_removed_and_not_what_it_leads_to(cli: Cli, tmp_path: Path) -> None:
+    lay_out(tmp_path, {"data/memory/x": "", "data/files/x": "", "mine/a.txt": "x"})
+    (tmp_path / "data/files/news").symlink_to(tmp_path / "mine")
+    assert cli("uninstall", "news", "--dir", tmp_path, "--forget")[0] == 0
+    assert stored(tmp_path / "data", "news") == []
+    assert (tmp_path / "mine/a.txt").exists()
+
+
+def test_what_cannot_be_forgotten_is_named(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    lay_out(tmp_path, {"data/files/news/a.txt": "x"})
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    status, _, err = cli("uninstall", "news", "--dir", tmp_path, "--forget")
+    assert status == 2
+    assert f"{tmp_path}/data/files/news: cannot be removed: Permission denied" in err
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
@@ -68,6 +159,7 @@ def test_packages_by_hand(cli: Cli, tmp_path: Path) -> None:
         (["install", "radio.203.tgz"], "was not installed from a package"),
         (["uninstall", "nothing"], "no package 'nothing' is installed"),
         (["uninstall", "../x"], "plugin name"),
+        (["uninstall", "", "--forget"], "plugin name"),
     ],
 )
 def test_packages_that_are_refused(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Callable
 from email.utils import formatdate
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import httpx
 import pytest
 from talking import HELLO, lay_out, talk
 
+from sandbox.servers import answers, media
 from sandbox.servers.house import House
 
 TIME = 1_700_000_000
@@ -197,12 +200,13 @@ def test_several_ranges(root: Path) -> None:
 def test_times_that_http_cannot_write(
     root: Path, monkeypatch: pytest.MonkeyPatch, time: int
 ) -> None:
-    stat = os.stat
+    stat, fstat = os.stat, os.fstat
 
     def told(path: Any, **more: Any) -> os.stat_result:
         """A file's state on a system that keeps any time."""
-        status = stat(path, **more)
-        if not str(path).endswith(("a.txt", "a.html", "a.mp4", "a.png")):
+        status = fstat(path) if isinstance(path, int) else stat(path, **more)
+        name = os.readlink(f"/proc/self/fd/{path}") if isinstance(path, int) else str(path)
+        if not name.endswith(("a.txt", "a.html", "a.mp4", "a.png")):
             return status
         exact = {"st_ctime_ns": status.st_ctime_ns, "st_mtime_ns": time * 10**9}
         return os.stat_result((*status[:8], time, status[9]), exact)
@@ -222,6 +226,7 @@ def test_times_that_http_cannot_write(
                 assert answer.status_code == status, (target, fields)
 
     monkeypatch.setattr(os, "stat", told)
+    monkeypatch.setattr(os, "fstat", told)
     talk(root, scenario)
 
 
@@ -231,5 +236,99 @@ def test_times_before_the_epoch(root: Path) -> None:
     async def scenario(client: httpx.AsyncClient, house: House) -> None:
         answer = await client.get("/p/a.txt")
         assert answer.headers["last-modified"] == "Sun, 24 Apr 1938 22:13:20 GMT"
+
+    talk(root, scenario)
+
+
+# ---------------------------------------------------------------------- what changes meanwhile
+
+
+def swapped(path: Path, late: str) -> None:
+    """Put something else in a file's place."""
+    path.unlink()
+    if late == "pipe":
+        os.mkfifo(path)
+    elif late == "folder":
+        path.mkdir()
+    elif late == "link out":
+        path.symlink_to(path.parents[2] / "secret.mp4")
+
+
+LATE = pytest.mark.parametrize("late", ["pipe", "folder", "nothing", "link out"])
+
+
+def before(function: Callable[..., Any], change: Callable[[], object]) -> Callable[..., Any]:
+    """The function, which has something changed once, when it is done."""
+    left = [change]
+
+    def changing(*given: Any) -> Any:
+        found = function(*given)
+        while left:
+            left.pop()()
+        return found
+
+    return changing
+
+
+@LATE
+def test_a_file_that_is_none_any_more_is_not_there(
+    root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, late: str
+) -> None:
+    """As if somebody had won the race between the check and the use."""
+    lay_out(root, {"secret.mp4": "secret", "plugins/secret.mp4": "secret"})
+    caplog.set_level(logging.INFO)
+
+    async def scenario(client: httpx.AsyncClient, house: House) -> None:
+        settled(root, house)
+        file, film = root / "plugins/p/a.txt", root / "films/a.mp4"
+        resolve = before(house.engine.resolve, lambda: swapped(file, late))
+        monkeypatch.setattr(house.engine, "resolve", resolve)
+        monkeypatch.setattr(media, "wanted", before(media.wanted, lambda: swapped(film, late)))
+        for target in ("/p/a.txt", "/msx/video/a.mp4"):
+            answer = await client.get(target)
+            assert (answer.status_code, answer.text) == (404, "Not Found\n"), target
+        # Nobody waits for a pipe, nor is it anybody's fault.
+        assert not [one for one in caplog.records if one.levelno >= logging.WARNING]
+
+    (root / "films").rename(root / "plugins" / "films")
+    (root / "films").symlink_to(root / "plugins" / "films")
+    talk(root, scenario)
+
+
+@LATE
+def test_what_was_opened_is_what_is_sent(
+    root: Path, monkeypatch: pytest.MonkeyPatch, late: str
+) -> None:
+    lay_out(root, {"plugins/p/plain": "0123456789", "secret.mp4": "secret"})
+    path = root / "plugins/p/plain"
+    monkeypatch.setattr(answers, "guessed", before(answers.guessed, lambda: swapped(path, late)))
+
+    async def scenario(client: httpx.AsyncClient, house: House) -> None:
+        answer = await client.get("/p/plain")
+        assert (answer.status_code, answer.text) == (200, "0123456789")
+        assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+
+    talk(root, scenario)
+
+
+def test_files_are_closed(root: Path) -> None:
+    def count() -> int:
+        return len(os.listdir("/proc/self/fd"))
+
+    async def scenario(client: httpx.AsyncClient, house: House) -> None:
+        settled(root, house)
+        await client.get("/p/a.txt")
+        opened = count()
+        for fields, status in (
+            ({}, 200),
+            (NINE, 206),
+            ({"If-Match": '"other"'}, 412),
+            ({"If-Modified-Since": SAME}, 304),
+            ({"Range": "bytes=abc"}, 416),
+        ):
+            for target in ("/p/a.txt", "/msx/video/a.mp4"):
+                for method in ("GET", "HEAD"):
+                    answer = await client.request(method, target, headers=fields)
+                    assert (answer.status_code, count()) == (status, opened), (method, target)
 
     talk(root, scenario)

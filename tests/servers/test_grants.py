@@ -97,6 +97,24 @@ def test_a_running_server_forgets_what_was_uninstalled(serve: Serve, tmp_path: P
     assert served.ask("/radio/").status == 500
 
 
+def test_a_running_server_shows_no_log_of_what_was_uninstalled(
+    serve: Serve, tmp_path: Path
+) -> None:
+    root = lay_out(tmp_path / "root", {})
+    cli("install", packed(tmp_path / "mine", MINE), "--dir", root)
+    served = serve("--dir", str(root))
+    assert served.ask("/radio/").status == 500
+    (old,) = shown(served, "radio")["log"]
+    # Nobody asks while it is away.
+    cli("uninstall", "radio", "--dir", root)
+    cli("install", packed(tmp_path / "strangers", STRANGER), "--dir", root)
+    now = shown(served, "radio")
+    assert (now["log"], now["trouble"]) == ([], None)
+    assert served.ask("/radio/").status == 500
+    (new,) = shown(served, "radio")["log"]
+    assert new["time"] > old["time"]
+
+
 def test_an_upgrade_by_hand_keeps_what_was_granted(serve: Serve, tmp_path: Path) -> None:
     root = lay_out(tmp_path / "root", {})
     cli("install", packed(tmp_path / "mine", MINE), "--dir", root)

@@ -194,6 +194,33 @@ def test_a_broken_file_is_named_at_the_start(tmp_path: Path, file: str, content:
         talk(lay_out(tmp_path, {file: content}), scenario)
 
 
+@pytest.mark.parametrize("file", ["settings.json", "grants.json", "admin-token"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_does_not_keep_the_start_waiting(tmp_path: Path, file: str, linked: bool) -> None:
+    pipe = tmp_path / "pipe" if linked else lay_out(tmp_path, {}) / file
+    lay_out(tmp_path, {})
+    os.mkfifo(pipe)
+    if linked:
+        (tmp_path / file).symlink_to(pipe)
+
+    async def scenario(client: httpx.AsyncClient, house: House) -> None:
+        raise AssertionError("it must not start")
+
+    problem = f"{tmp_path / file}: cannot be read: it is not a regular file"
+    with pytest.raises(ConfigurationError, match=f"^{re.escape(problem)}$"):
+        talk(tmp_path, scenario)
+
+
+def test_a_pipe_is_no_dictionary(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(lay_out(tmp_path, {}) / "dictionary.json")
+
+    async def scenario(client: httpx.AsyncClient, house: House) -> None:
+        assert (await client.get("/msx/dictionary.json")).status_code == 500
+        assert "dictionary.json: cannot be read: it is not a regular file" in caplog.text
+
+    talk(tmp_path, scenario)
+
+
 def test_what_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
     (lay_out(tmp_path, {}) / "settings.json").mkdir()
 
@@ -242,6 +269,18 @@ def test_logs_are_kept_by_plugin_and_cut() -> None:
     assert [line.text for line in logs.lines("")] == ["%d"]
     logs.forget("news")
     assert logs.lines("news") == []
+
+
+def test_lines_that_are_older_than_the_plugin_are_another_s() -> None:
+    begun = {"radio": 20.0}
+    logs = Logs(lambda name: begun.get(name, 0.0))
+    for plugin in ("radio", "news"):
+        for time in (10, 20, 30):
+            record = logging.LogRecord("sandbox.servers", 40, "", 1, str(time), None, None)
+            record.created, record.plugin = time, plugin
+            logs.handle(record)
+    assert [line.text for line in logs.lines("radio")] == ["20", "30"]
+    assert [line.text for line in logs.lines("news")] == ["10", "20", "30"]
 
 
 def test_plugins_have_no_hand_in_the_operator_s_cookie(tmp_path: Path) -> None:

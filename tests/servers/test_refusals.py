@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -169,12 +168,20 @@ def test_failures_elsewhere_are_logged(root: Path, caplog: pytest.LogCaptureFixt
         assert (level, text[:27]) == ("WARNING", "/msx/torr: 500 TorrServer: ")
         caplog.clear()
         await client.post("/settings", json={"data": "127.0.0.1:1"})
-        assert logged(caplog)[0][1].startswith("TorrServer at 127.0.0.1:1: ")
+        (_, why), answered = logged(caplog)
+        assert why.startswith("TorrServer at 127.0.0.1:1: ")
+        text = "/settings: 500 TorrServer: nothing answers at 127.0.0.1:1"
+        assert answered == ("WARNING", text)
         house.egress.close()
         level, text = await line("/proxy.m3u8", link="http://192.0.2.1/a.m3u8")
         assert (level, text[:17]) == ("WARNING", "/proxy.m3u8: 502 ")
 
     talk(root, scenario)
+
+
+def unreadable(*_: object) -> int:
+    """As `open_file` for a file that its owner alone may read."""
+    raise PermissionError(13, "Permission denied")
 
 
 def test_failures_of_ours_are_logged(
@@ -192,7 +199,7 @@ def test_failures_of_ours_are_logged(
         assert f"{root}/dictionary.json:1: is not JSON" in text
         assert house.logs.lines("")[-1].text == text
         with monkeypatch.context() as patched:
-            patched.setattr(os, "access", lambda *_, **__: False)
+            patched.setattr("sandbox.servers.answers.open_file", unreadable)
             assert (await client.get("/p/a.txt")).status_code == 403
         ((level, text),) = logged(caplog)
         assert level == "ERROR"

@@ -308,6 +308,31 @@ def test_nothing_else_is_reached(root: Path) -> None:
     talk(root, scenario)
 
 
+@pytest.mark.parametrize("late", ["pipe", "link out"])
+def test_a_photo_that_is_none_any_more_is_not_there(
+    root: Path, monkeypatch: pytest.MonkeyPatch, made: list[bytes], late: str
+) -> None:
+    """As if somebody had won the race between the check and the use."""
+    lay_out(root, {"secret.jpg": photo()})
+    path = root / "pictures" / "a \u00e9#.JPG"
+
+    def installed() -> bool:
+        path.unlink()
+        if late == "pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to(root / "secret.jpg")
+        return True
+
+    async def scenario(client: httpx.AsyncClient, house: House) -> None:
+        choose(house, root)
+        monkeypatch.setattr(thumbnails, "installed", installed)
+        answer = await client.get("/msx/photo/a \u00e9%23.JPG?thumb")
+        assert (answer.status_code, made) == (404, [])
+
+    talk(root, scenario)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
 def test_a_file_that_cannot_be_read(root: Path) -> None:
     (root / "pictures" / "a \u00e9#.JPG").chmod(0)

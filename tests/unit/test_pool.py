@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import stat
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -24,8 +25,8 @@ from sandbox import (
     Request,
     UnknownPlugin,
 )
-from sandbox.engine import unchanged
-from sandbox.engine.plugins import Plugins, Source, read_source
+from sandbox.engine import scripts, unchanged
+from sandbox.engine.plugins import Plugins, Source, StaticFile, read_source
 from sandbox.engine.pool import IDLE_SECONDS, WAITING_FACTOR
 from sandbox.manifest import Manifest
 
@@ -463,6 +464,69 @@ def test_a_pipe_that_is_named_by_its_path_is_refused_too(root: Path) -> None:
     os.mkfifo(pipe)
     with pytest.raises(PluginError, match=r"pipe\.lua cannot be read: it is a pipe"):
         read_source(pipe, "pipe.lua", "quick")
+
+
+def static(root: Path, change: Callable[[Path], object]) -> tuple[int, bytes]:
+    """What answers a request for a file that `change` changes after it was found."""
+    path = root / "quick" / "a.txt"
+    path.write_bytes(b"inside")
+
+    async def run() -> tuple[int, bytes]:
+        async with AsyncEngine([root]) as engine:
+            found = engine.resolve("quick", "/quick/a.txt")
+            assert isinstance(found, StaticFile)
+            change(path)
+            answer = await engine.request("quick", Request("GET", "/quick/a.txt"), found)
+            return answer.status, answer.body
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("late", ["pipe", "socket", "folder", "nothing", "link out", "link"])
+def test_a_file_that_is_none_any_more_is_not_sent(root: Path, tmp_path: Path, late: str) -> None:
+    """As if somebody had won the race between the check and the use."""
+    (tmp_path / "secret").write_bytes(b"outside")
+
+    def change(path: Path) -> None:
+        path.unlink()
+        if late == "pipe":
+            os.mkfifo(path)
+        elif late == "socket":
+            os.mknod(path, stat.S_IFSOCK | 0o600)
+        elif late == "folder":
+            path.mkdir()
+        elif late == "link out":
+            path.symlink_to(tmp_path / "secret")
+        elif late == "link":
+            path.symlink_to("main.lua")
+
+    status, body = static(root, change)
+    if late == "link":  # what is in the folder may be read
+        assert (status, body) == (200, b"require'server'.write('quick')")
+    else:
+        assert (status, body) == (404, b"Not Found\n")
+
+
+def test_a_file_that_is_sent_at_once_may_not_be_long(root: Path) -> None:
+    def grow(by: int) -> Callable[[Path], None]:
+        return lambda path: os.truncate(path, scripts.MAX_STATIC + by)
+
+    status, body = static(root, grow(0))
+    assert (status, len(body)) == (200, scripts.MAX_STATIC)
+    with pytest.raises(PluginError, match=r"^a\.txt is longer than 16777216 bytes ") as caught:
+        static(root, grow(1))
+    assert (caught.value.plugin, caught.value.file) == ("quick", "a.txt")
+
+
+def test_a_file_that_cannot_be_read_is_an_error(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(scripts, "read_file", refuse)
+    with pytest.raises(PluginError, match=r"^a\.txt cannot be read: Permission denied "):
+        static(root, lambda path: None)
 
 
 @pytest.mark.parametrize("linked", [False, True])
