@@ -54,6 +54,10 @@ class AsyncioDriver:
         except TimeoutError:
             late = SandboxCrashed("the worker did not start in time", plugin=worker.plugin)
             raise late from None
+        except OSError:  # it was ended, and its socket closed, before we came to it
+            raise worker.death or SandboxCrashed(
+                "the worker did not start", plugin=worker.plugin
+            ) from None
         finally:
             link.opening = False
             if late or link.unwanted:

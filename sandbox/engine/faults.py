@@ -44,11 +44,16 @@ def frames_of(value: object) -> list[Frame]:
     return frames
 
 
+def out_of_memory(raised: dict[str, Any]) -> bool:
+    """Whether a RAISE says that memory ran out: its worker is ended, whoever says so."""
+    return clean(raised.get("type", "error"), 100) == "MemoryError"
+
+
 def error_from(raised: dict[str, Any], plugin: str, limits: Limits) -> SandboxError:
     """The error for a RAISE's map.  One that says memory ran out is a limit, whoever says so:
     the worker is discarded either way."""
     kind = clean(raised.get("type", "error"), 100)
-    if kind == "MemoryError":
+    if out_of_memory(raised):
         return LimitExceeded("memory", allowed=limits.memory, used=limits.memory, plugin=plugin)
     capability = raised.get("capability")
     if kind == "PolicyDenied" and isinstance(capability, str):

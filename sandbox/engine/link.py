@@ -7,6 +7,7 @@ deadlines, not one per call.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from typing import Final, Protocol, cast
 
@@ -22,8 +23,9 @@ from sandbox.engine.driver import (
     refusal,
     step,
 )
+from sandbox.engine.faults import error_from, out_of_memory
 from sandbox.engine.worker import Worker
-from sandbox.errors import ProtocolError, SandboxCrashed, SandboxError
+from sandbox.errors import LimitExceeded, ProtocolError, SandboxCrashed, SandboxError
 from sandbox.values import Value
 from sandbox.wire.extensions import EncodeError
 from sandbox.wire.frames import Frame, Kind
@@ -34,6 +36,9 @@ _CALL: Final = int(Kind.CALL)
 _NEST: Final = int(Kind.NEST)
 _RETURN: Final = int(Kind.RETURN)
 _RAISE: Final = int(Kind.RAISE)
+
+_READ: Final = 65_536
+_LAST_READS: Final = 16  # more than fits into a socket
 
 _MAX_UNREAD: Final = 4 * 2**20
 """Bytes that may wait to be read by a worker before it is taken for stuck; for one that was sent
@@ -89,7 +94,19 @@ class Link(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
+        if exc is not None:
+            self._read_rest()
         self.fail(self.worker.crashed())
+
+    def _read_rest(self) -> None:
+        """Take what a worker sent before it died: asyncio does not, where it was a write that
+        failed first.  One that only shut its end of the line could go on sending for ever."""
+        with contextlib.suppress(OSError):
+            for _ in range(_LAST_READS):
+                data = self.worker.socket.recv(_READ) if self.worker.alive else b""
+                if not data:
+                    return
+                self.data_received(data)
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
@@ -103,6 +120,8 @@ class Link(asyncio.Protocol):
             if not self.worker.alive:
                 return  # one of the frames before ended it
             self._take(frame)
+        if self._held or self._host_answers:
+            self._pump()  # not before all frames were looked at: the state is that after them
 
     def _take(self, frame: Frame) -> None:
         kind, worker = frame[0], self.worker
@@ -188,16 +207,22 @@ class Link(asyncio.Protocol):
             if self._order:
                 worker.meter.begin(now)
                 self._begun(self._order[0])
-        if self._held or self._host_answers:
-            self._pump()
 
-    @staticmethod
-    def _settle(future: asyncio.Future[Value], frame: Frame) -> None:
+    def _settle(self, future: asyncio.Future[Value], frame: Frame) -> None:
+        error: Exception | None = None
+        if frame[0] == _RAISE:
+            error = GuestRaised(frame[2])
+            if out_of_memory(frame[2]):
+                # Its worker ends here, and not when whoever waits hears of it: the next call has
+                # not begun yet, and must not be blamed.
+                error = error_from(frame[2], self.worker.plugin, self.worker.limits)
         if not future.done():
-            if frame[0] == _RETURN:
+            if error is None:
                 future.set_result(frame[2])
             else:
-                future.set_exception(GuestRaised(frame[2]))
+                future.set_exception(error)
+        if isinstance(error, LimitExceeded):
+            self.end(error)
 
     def _begun(self, number: int) -> None:
         """A call that was sent ahead has begun."""
@@ -207,6 +232,8 @@ class Link(asyncio.Protocol):
 
     def withdraw(self) -> None:
         """Take back what was sent ahead; see `Driver.withdraw`."""
+        if len(self._order) != len(self._ahead) + 1:
+            return  # among those that wait is one that cannot run elsewhere
         if self._ahead and self.worker.connection.state is State.SUSPENDED:
             self.write(self.worker.connection.send(Kind.WITHDRAW))
             for number in self._ahead:

@@ -50,10 +50,11 @@ _NEWEST: Final = 0.2  # how much of the running mean of durations the newest mak
 class Turn:
     """A place in the line.  `sandbox` is set when its turn has come; `ahead`: see `Pools.take`."""
 
-    __slots__ = ("ahead", "line", "sandbox")
+    __slots__ = ("ahead", "first", "line", "sandbox")
 
-    def __init__(self, ahead: bool) -> None:
+    def __init__(self, ahead: bool, first: bool) -> None:
         self.ahead = ahead
+        self.first = first
         self.line: deque[Any] = deque()
         self.sandbox: Sandbox | None = None
 
@@ -142,12 +143,19 @@ class Pools:
                 return sandbox
         if kind == "script" and len(pool.waiting) >= self._queue and not first:
             raise Busy(pool.retry_after(), plugin=name)
-        turn = Turn(ahead)
+        turn = Turn(ahead, first)
         if first:
-            pool.waiting.appendleft(turn)
+            before = sum(one.first for one in pool.waiting)  # who was first before stays so
+            pool.waiting.insert(before, turn)
         else:
             pool.waiting.append(turn)
         return await self._wait(pool, turn)
+
+    def takes_more(self, sandbox: Sandbox) -> bool:
+        """Whether a worker that was taken can be sent something now.  One that was to be sent it
+        ahead may have begun to wait, or have come to its end, before our turn was told us."""
+        load = self._of[sandbox].busy[sandbox]
+        return not load.spent and (load.runs == 1 or sandbox not in self._of[sandbox].away)
 
     async def _wait(self, pool: Pool, turn: Turn) -> Sandbox:
         try:
@@ -157,7 +165,7 @@ class Pools:
                 pool.waiting.remove(turn)
                 self._forget_if_empty(pool)
             else:  # our turn had come: it goes to the next
-                self.give_back(turn.sandbox)
+                self.give_back(turn.sandbox, ran=False)
             raise
         assert turn.sandbox is not None
         return turn.sandbox
@@ -190,6 +198,7 @@ class Pools:
                 and load.since > begun
                 and not load.spent
                 and sandbox not in pool.away
+                and not sandbox.busy  # its worker is being started
                 and worker is not None
                 and worker.alive
             ):
@@ -198,20 +207,23 @@ class Pools:
             pool.busy[found].runs += 1
         return found
 
-    def give_back(self, sandbox: Sandbox, *, keep: bool = True) -> None:
-        """A run is over.  Its worker serves the next one, unless it is dead or not to be kept."""
+    def give_back(self, sandbox: Sandbox, *, keep: bool = True, ran: bool = True) -> None:
+        """A run is over.  Its worker serves the next one, unless it is dead or not to be kept.
+        One that has not begun (not `ran`) says nothing of how long runs take."""
         pool = self._of[sandbox]
         load = pool.busy[sandbox]
         now = self._core.clock.monotonic()
-        pool.seconds += _NEWEST * (now - load.since - pool.seconds)
-        load.since = now
         load.runs -= 1
         worker = sandbox.worker
         if load.runs and not keep and worker is not None and worker.alive:
             # What was given up may be one that had not begun.
             keep = not self._core.driver.is_forsaken(worker)
+            ran = ran and not keep
+        if ran:
+            pool.seconds += _NEWEST * (now - load.since - pool.seconds)
+            load.since = now
         if load.runs:
-            if not keep and not load.spent:
+            if not keep:
                 load.spent = True
                 self._core.discard(sandbox)
             self._serve_next(pool)

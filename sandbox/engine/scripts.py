@@ -24,6 +24,7 @@ from sandbox.engine.plugins import MAX_SOURCE, Source, StaticFile, read_source
 from sandbox.engine.pool import Pools
 from sandbox.engine.runtimes import by_extension
 from sandbox.engine.sandbox import Sandbox
+from sandbox.engine.workers import current_chain
 from sandbox.errors import (
     ConfigurationError,
     LimitExceeded,
@@ -118,19 +119,23 @@ class Scripts:
     ) -> Response:
         arguments = [plugin, source.file, source.content, self._shown(plugin, request)]
         # What is long would fill the socket of a worker that reads nothing while it runs.
-        ahead = len(source.content) + len(request.body) <= _SHORT
+        # And what a plugin waits for must neither wait behind others nor run inside them.
+        ahead = len(source.content) + len(request.body) <= _SHORT and not current_chain.get().depth
         again = False
         while True:
             sandbox = await self.pools.take(
                 "script", plugin, source.runtime, limits, ahead=ahead, first=again
             )
-            keep = False
+            keep, ran = False, True
             try:
+                if not self.pools.takes_more(sandbox):
+                    raise NotBegun
                 answer = await self._core.call(sandbox, "request", arguments, ahead=True)
                 keep = True
                 return self._response(plugin, text_map(answer))
             except NotBegun:
                 keep = again = True
+                ran = False
             except EncodeError as error:
                 keep = True
                 text = f"the request cannot be passed on: {error}"
@@ -139,7 +144,7 @@ class Scripts:
                 keep = True
                 raise
             finally:
-                self.pools.give_back(sandbox, keep=keep)
+                self.pools.give_back(sandbox, keep=keep, ran=ran)
 
     def _shown(self, plugin: str, request: Request) -> dict[str, Value]:
         headers = request.headers

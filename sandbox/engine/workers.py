@@ -123,7 +123,7 @@ class Workers:
         worker.invoke = lambda handle, *args: self._invoke(sandbox, worker, handle, args)
         try:
             await self.driver.greet(worker)
-        except SandboxError:
+        except BaseException:  # whoever starts it may leave, and others wait for it
             self.discard(sandbox)
             raise
         return worker
@@ -171,6 +171,7 @@ class Workers:
         worker = sandbox.worker
         if worker is None or sandbox.busy:
             worker = await self._ready(sandbox, chain)
+            ahead = False  # if it is dead already, so would be the next one: that is an error
         try:
             if ahead:
                 return await self.driver.call_ahead(worker, operation, arguments, chain)

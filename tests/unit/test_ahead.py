@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from sandbox import AsyncEngine, LimitExceeded, Limits, ManualClock, Policy, Request
+from sandbox.engine.driver import Chain
 from sandbox.engine.pool import AHEAD, QUICK_SECONDS, Pool
 from sandbox.engine.scripts import _SHORT
+from sandbox.engine.workers import current_chain
 
 BOUND = 60.0
 SOURCES = {
@@ -21,6 +23,8 @@ SOURCES = {
         if what == "fetch" then s.write(s.request(s.read("from")).body) end
         if what == "loop" then while true do end end
         if what == "work" then for _ = 1, 3e7 do end end
+        local held, much = {}, ("x"):rep(1e6)
+        while what == "hoard" do held[#held + 1] = much .. #held end
         s.write("did ", s.read("n") or what)
     """,
     "main.py": """
@@ -33,6 +37,9 @@ while what == "loop":
 if what == "work":
     for _ in range(5_000_000):
         pass
+held = []
+while what == "hoard":
+    held.append("x" * 1_000_000 + "y")
 server.write("did ", server.read("n") or what)
 """,
     "main.tengo": """
@@ -41,6 +48,8 @@ server.write("did ", server.read("n") or what)
         if what == "fetch" { s.write(s.request(s.read("from")).body) }
         for what == "loop" {}
         if what == "work" { for i := 0; i < 30000000; i++ {} }
+        held := []
+        for what == "hoard" { held = append(held, bytes(1000000)) }
         s.write("did ", s.read("n") || what)
     """,
 }
@@ -91,7 +100,7 @@ def root(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def scene(root: Path, **limits: float) -> AsyncIterator[Scene]:
+async def scene(root: Path, **limits: float | str) -> AsyncIterator[Scene]:
     async def elsewhere(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         here.asked.set()
@@ -104,7 +113,7 @@ async def scene(root: Path, **limits: float) -> AsyncIterator[Scene]:
     server = await asyncio.start_server(elsewhere, "127.0.0.1", 0)
     host = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
     policy = Policy(plugins={"some": [f"http:{host}"]})
-    allowed = Limits(**{"cpu": 10 * BOUND, "wall": 10 * BOUND, **limits})
+    allowed = Limits(cpu=10 * BOUND, wall=10 * BOUND).replace(**limits)
     async with (
         server,
         AsyncEngine([root], policy=policy, limits=allowed, workers=1, clock=clock) as engine,
@@ -115,7 +124,7 @@ async def scene(root: Path, **limits: float) -> AsyncIterator[Scene]:
         here.answer.set()
 
 
-def run(root: Path, scenario: Callable[[Scene], Awaitable[None]], **limits: float) -> None:
+def run(root: Path, scenario: Callable[[Scene], Awaitable[None]], **limits: float | str) -> None:
     async def bounded() -> None:
         async with asyncio.timeout(BOUND), scene(root, **limits) as here:
             await scenario(here)
@@ -240,5 +249,127 @@ def test_long_requests_are_not_sent_ahead(root: Path) -> None:
         await asyncio.sleep(0)
         assert here.runs == [1]
         assert await asyncio.gather(*tasks) == ["did 0", "did 1"]
+
+    run(root, scenario)
+
+
+def test_one_that_runs_out_of_memory_takes_nobody_along(root: Path) -> None:
+    async def scenario(here: Scene) -> None:
+        dies = here.begin("hoard")
+        quick = [here.begin("count", number) for number in range(AHEAD - 1)]
+        await asyncio.sleep(0)
+        assert here.runs == [AHEAD]
+        with pytest.raises(LimitExceeded, match="memory"):
+            await dies
+        assert await asyncio.gather(*quick) == [f"did {number}" for number in range(AHEAD - 1)]
+
+    run(root, scenario, memory="32MiB")
+
+
+def test_a_turn_that_comes_as_the_run_before_begins_to_wait(root: Path) -> None:
+    """Its worker was given to it, and begins to wait before it hears of that."""
+
+    async def scenario(here: Scene) -> None:
+        runs = here.begin("loop")
+        others = [here.begin("count", number) for number in range(AHEAD)]
+        await asyncio.sleep(0)
+        assert here.runs == [AHEAD]
+        assert len(here.pool.waiting) == 1
+        (sandbox,) = here.pool.busy
+        others[0].cancel()
+        while here.pool.waiting:
+            await asyncio.sleep(0)
+        with here.engine._core.away(sandbox):
+            assert await others[-1] == f"did {AHEAD - 1}"
+        runs.cancel()
+        numbers = range(1, AHEAD - 1)
+        assert await asyncio.gather(*others[1:-1]) == [f"did {number}" for number in numbers]
+
+    run(root, scenario)
+
+
+def test_who_leaves_does_not_make_a_slow_run_look_new(root: Path) -> None:
+    async def scenario(here: Scene) -> None:
+        slow = here.begin("loop")
+        leaves = here.begin("count", 1)
+        await asyncio.sleep(0)
+        assert here.runs == [2]
+        here.clock.advance(2 * QUICK_SECONDS)
+        leaves.cancel()
+        await asyncio.gather(leaves, return_exceptions=True)
+        waits = here.begin("count", 2)
+        await asyncio.sleep(0)
+        assert here.runs == [1]
+        slow.cancel()
+        assert await waits == "did 2"
+
+    run(root, scenario)
+
+
+def test_what_has_not_begun_says_nothing_of_how_long_runs_take(root: Path) -> None:
+    async def scenario(here: Scene) -> None:
+        slow = here.begin("fetch")
+        quick = [here.begin("count", number) for number in range(AHEAD - 1)]
+        await asyncio.sleep(0)
+        here.pool.seconds = 0.001
+        while not here.pool.away:
+            await asyncio.sleep(0)
+        for _ in range(2):
+            await asyncio.sleep(0)
+        assert here.pool.seconds == 0.001
+        here.answer.set()
+        await asyncio.gather(slow, *quick)
+
+    run(root, scenario)
+
+
+def test_who_leaves_while_its_worker_starts(root: Path) -> None:
+    async def scenario(here: Scene) -> None:
+        slow = here.begin("fetch")
+        await here.asked.wait()
+        first, *others = (here.begin("count", number) for number in range(3))
+        await asyncio.sleep(0)
+        first.cancel()
+        assert await asyncio.gather(*others) == ["did 1", "did 2"]
+        assert len(here.engine.usage()) == 2
+        here.answer.set()
+        assert (await slow).startswith("slow")
+
+    run(root, scenario)
+
+
+def test_what_a_plugin_waits_for_is_not_sent_ahead(root: Path) -> None:
+    """A function of the embedder, which a plugin called, asks for a script."""
+
+    async def scenario(here: Scene) -> None:
+        runs = here.begin("loop")
+        await asyncio.sleep(0)
+        token = current_chain.set(Chain(1))
+        inner = here.begin("count", 1)
+        current_chain.reset(token)
+        await asyncio.sleep(0)
+        assert here.runs == [1]
+        with pytest.raises(LimitExceeded):
+            await runs
+        assert await inner == "did 1"
+
+    run(root, scenario, cpu=0.3)
+
+
+def test_other_calls_to_the_worker_are_not_withdrawn(root: Path) -> None:
+    """A script's worker may say that it hooks an event; then it is asked, in its turn."""
+
+    async def scenario(here: Scene) -> None:
+        slow = here.begin("fetch")
+        quick = [here.begin("count", number) for number in range(3)]
+        await asyncio.sleep(0)
+        (sandbox,) = here.pool.busy
+        here.engine._core.routes.listen(sandbox, "*", "e", [0])
+        fired = asyncio.create_task(here.engine.fire("*", "e"))
+        await here.asked.wait()
+        here.answer.set()
+        assert await asyncio.gather(*quick) == ["did 0", "did 1", "did 2"]
+        await slow
+        await asyncio.gather(fired, return_exceptions=True)
 
     run(root, scenario)
