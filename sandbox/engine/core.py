@@ -62,6 +62,13 @@ WAITING: Final = frozenset(
 """The host functions that may have to wait for another sandbox or for the embedder."""
 
 
+_OF_MODULES: Final = frozenset(
+    {"environment", "event", "hooks", "items", "module", "option", "status", "timer"}
+)
+"""Subjects of notes and host functions that are for modules alone.  The runtimes give them to
+nothing else; here they are refused to a worker that a script or bare code has taken over."""
+
+
 class Core(Workers):
     """The engine without its face.  Not public."""
 
@@ -148,6 +155,8 @@ class Core(Workers):
         try:
             if topic == "log":
                 self._note_log(sandbox, worker, *payload)
+            elif topic in _OF_MODULES and sandbox.kind != "module":
+                raise PluginError(f"sent a note on {topic}, which is for modules")
             elif topic == "hooks":
                 self.routes.listen(sandbox, *payload)
                 self._tell_watchers(payload[0], payload[1], but=sandbox)
@@ -287,6 +296,8 @@ class Core(Workers):
             self.policy.opens(plugin, sandbox.kind, capability) for plugin in sandbox.plugins
         ):
             raise PolicyDenied(capability, plugin=sandbox.name)
+        if sandbox.kind != "module" and function.name.partition(".")[0] in _OF_MODULES:
+            raise PluginError(f"{function.name} is for modules")
         token = current_chain.set(chain)
         try:
             return await serve(sandbox, chain, *function.check(frame[3]))

@@ -818,6 +818,54 @@ def test_a_host_call_without_the_capability(play: Callable[[Scenario], None]) ->
     play(scenario)
 
 
+@pytest.mark.parametrize("kind", ["script", "code"])
+def test_what_is_for_modules_is_refused_to_others(
+    play: Callable[[Scenario], None], kind: str
+) -> None:
+    """The runtimes give it to modules alone; a worker that was taken over asks all the same."""
+    asked = {
+        "option.get": ["*", "a"], "event.listeners": ["*", "e"],
+        "event.fire": ["*", "e", None, 1, -1], "items.elsewhere": ["*", "k"],
+        "module.depends": ["liar", "other"],
+    }  # fmt: skip
+
+    def make(peer: Peer, call: int) -> None:
+        answers = [peer.ask(name, given) for name, given in asked.items()]
+        peer.answer(call, [answer[2]["message"] for answer in answers])
+        peer.echo()
+
+    async def scenario(house: House) -> None:
+        liar = house.sandbox("liar", answering(make), kind=kind)
+        assert await house.call(liar) == [f"{name} is for modules" for name in asked]
+
+    play(scenario)
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("hooks", ["a.example", "e", [0]]), ("items", ["liar", "a.example", "k", 1]),
+        ("status", ["liar", "*", "info", "x"]),
+    ],
+)  # fmt: skip
+def test_a_script_that_says_it_is_a_module(
+    play: Callable[[Scenario], None], topic: str, payload: list[Any]
+) -> None:
+    """Else it would hear the events of hosts that it was never loaded on."""
+
+    def make(peer: Peer, call: int) -> None:
+        peer.send(Kind.NOTE, topic, payload)
+        peer.answer(call, "said")
+        peer.echo()
+
+    async def scenario(house: House) -> None:
+        error = await house.failed(house.sandbox("liar", answering(make), kind="script"))
+        assert isinstance(error, SandboxCrashed)
+        assert "for modules" in error.message
+
+    play(scenario)
+
+
 def test_a_plugin_cannot_speak_for_another(play: Callable[[Scenario], None]) -> None:
     """Who asks is known from the connection, whatever the arguments say."""
 
