@@ -271,6 +271,8 @@ class Link(asyncio.Protocol):
         task.add_done_callback(self._tasks.discard)
 
     async def _serve(self, frame: Frame, chain: Chain) -> None:
+        if not self.worker.alive:
+            return  # it died before this came to its turn
         try:
             value = await self._driver.serve(self.worker, frame, chain.deeper())
             self._host_answers[frame[1]] = (Kind.HOST_RETURN, value)
