@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from sandbox.servers import thumbnails
-from sandbox.servers.answers import media_file
+from sandbox.servers.files import media_file
 from sandbox.servers.house import House
 from sandbox.servers.replies import Refused, base, document
 from sandbox.servers.settings import COMPRESSED, SCALED

@@ -35,9 +35,9 @@ from sandbox.servers.answers import (
     failed,
     of_plugin,
     sent,
-    static_file,
     too_large,
 )
+from sandbox.servers.files import static_file
 from sandbox.servers.house import House
 from sandbox.servers.iteration import Iteration
 from sandbox.servers.moment import Moment

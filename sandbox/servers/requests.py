@@ -12,14 +12,12 @@ from urllib.parse import parse_qsl
 
 from starlette.types import Receive, Scope
 
-from sandbox.engine.plugins import MAX_SOURCE
 from sandbox.messages import Headers, Request
 from sandbox.servers.house import House
-from sandbox.wire.framing import MAX_FRAME
 
-MAX_BODY: Final = MAX_FRAME - MAX_SOURCE - 128 * 1024
-"""Longest request body in bytes.  It travels to the worker beside the script's source and the
-request's head; a frame to a worker has room for far more, whatever head the server takes."""
+MAX_BODY: Final = 640 * 1024
+"""Longest request body in bytes.  A frame to a worker has room for far more beside it, whatever
+head the server takes."""
 
 _MAX_QUERY: Final = 8192
 _HTTP_1: Final = ("1.0", "1.1")

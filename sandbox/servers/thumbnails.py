@@ -26,7 +26,7 @@ from starlette.staticfiles import NotModifiedResponse, StaticFiles
 
 from sandbox.below import read_file
 from sandbox.engine.faults import one_line
-from sandbox.servers.answers import is_writable
+from sandbox.servers.files import is_writable
 from sandbox.servers.house import House
 
 if TYPE_CHECKING:

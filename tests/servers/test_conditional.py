@@ -13,7 +13,7 @@ import httpx
 import pytest
 from talking import HELLO, lay_out, talk
 
-from sandbox.servers import answers, media
+from sandbox.servers import files, media
 from sandbox.servers.house import House
 
 TIME = 1_700_000_000
@@ -301,7 +301,7 @@ def test_what_was_opened_is_what_is_sent(
 ) -> None:
     lay_out(root, {"plugins/p/plain": "0123456789", "secret.mp4": "secret"})
     path = root / "plugins/p/plain"
-    monkeypatch.setattr(answers, "guessed", before(answers.guessed, lambda: swapped(path, late)))
+    monkeypatch.setattr(files, "guessed", before(files.guessed, lambda: swapped(path, late)))
 
     async def scenario(client: httpx.AsyncClient, house: House) -> None:
         answer = await client.get("/p/plain")

@@ -199,7 +199,7 @@ def test_failures_of_ours_are_logged(
         assert f"{root}/dictionary.json:1: is not JSON" in text
         assert house.logs.lines("")[-1].text == text
         with monkeypatch.context() as patched:
-            patched.setattr("sandbox.servers.answers.open_file", unreadable)
+            patched.setattr("sandbox.servers.files.open_file", unreadable)
             assert (await client.get("/p/a.txt")).status_code == 403
         ((level, text),) = logged(caplog)
         assert level == "ERROR"
